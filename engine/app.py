@@ -1,0 +1,200 @@
+"""The engine: takes a Config apart, holds the pool, runs hooks.
+
+    async with Engine(Config()) as engine:
+        outcome = await engine.run(Hook(source, "post-change-password"), {"user": {…}, "context": {…}})
+
+A source is compiled once, in a worker of its tenant; its code is kept and loaded only in workers of that tenant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import cachetools
+import msgspec
+
+from engine import layers
+from engine.config import Config, Mode
+from engine.errors import BadSource
+from engine.outcome import Outcome
+from engine.points import Point, point_named
+from engine.pool import Pool, PoolSize
+from engine.spawner import Spawner, ZygoteSetting
+from engine.turn import check_turn, run_turn
+from sandbox import wire
+
+_KEPT_CODE_BYTES = 64 << 20  # compiled hooks kept in memory
+_CPU_SLACK_S = 600  # over a worker's greatest age: a worker older than that is out of control
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one job may use, where it is less than the settings say. None: as the settings say."""
+
+    wall_ms: int | None = None
+    result_bytes: int | None = None
+    log_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One hook, as an engine runs it."""
+
+    source: str  # Python, as the tenant wrote it
+    trigger_id: str  # of the extensibility point
+    tenant: str = "local"  # whose worker runs it
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # context.webtask.secrets
+    mode: Mode | None = None  # None: as the settings say
+    limits: Limits = field(default_factory=Limits)
+    seed: int | None = None  # of the hook's `random`; None: another one for every job
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    outcome: Outcome
+    code: bytes | None
+
+
+class Engine:
+    """Runs hooks in locked-down workers. Start it with `async with`."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._spawner = Spawner(zygote_setting(config))
+        self._pool = Pool(self._spawner, _pool_size(config))
+        self._kept: cachetools.LRUCache[tuple[str, ...], _Compiled] = cachetools.LRUCache(_KEPT_CODE_BYTES, _weight)
+        self._compiling: dict[tuple[str, ...], asyncio.Task[_Compiled]] = {}
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._pool.start()
+            await layers.prove(self._spawner, self._config.allow_missing_layers)
+        except BaseException:
+            await self._pool.drain()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._pool.drain()
+
+    @property
+    def pool(self) -> Pool:
+        """The workers, for those who count them."""
+        return self._pool
+
+    async def check(self, hook: Hook) -> Outcome:
+        """`ok`, or `rejected` with every finding. Raises UnknownPoint, BadSource, PoolBusy."""
+        return (await self._compile(hook, point_named(hook.trigger_id))).outcome
+
+    async def run(self, hook: Hook, arguments: Mapping[str, Any] | bytes) -> Outcome:
+        """How the hook ended on these arguments (a mapping, or its JSON).
+
+        Raises UnknownPoint, BadSource, BadArguments, PoolBusy, EngineClosed, SandboxFailed; nothing for what hooks do.
+        """
+        point = point_named(hook.trigger_id)
+        raw = point.encode_arguments(arguments, self._config.arguments_bytes)
+        compiled = await self._compile(hook, point)
+        if compiled.code is None:
+            return compiled.outcome
+        job = self._job(hook, point, compiled.code, raw)
+        async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
+            outcome = await run_turn(worker, job, self._config.grace_ms)
+        return _with_source(outcome, hook.source)
+
+    def _job(self, hook: Hook, point: Point, code: bytes, arguments: bytes) -> wire.Run:
+        seed = secrets.randbits(62) if hook.seed is None else hook.seed
+        return wire.Run(
+            code=code,
+            parameters=point.parameters,
+            arguments=arguments,
+            secrets=dict(hook.secrets),
+            execution_id=uuid.uuid4().hex,
+            seed=seed,
+            limits=self._limits(hook),
+        )
+
+    def _limits(self, hook: Hook) -> wire.Limits:
+        most, own = self._config.limits, hook.limits
+        return wire.Limits(
+            wall_ms=min(own.wall_ms or most.wall_ms, most.wall_ms),
+            result_bytes=min(own.result_bytes or most.result_bytes, most.result_bytes),
+            log_bytes=most.log_bytes if own.log_bytes is None else min(own.log_bytes, most.log_bytes),
+        )
+
+    def _reuses(self, hook: Hook) -> bool:
+        return (hook.mode or self._config.mode) == "tenant"
+
+    async def _compile(self, hook: Hook, point: Point) -> _Compiled:
+        """The kept code of this source, or what a worker makes of it now; callers at the same time share one check."""
+        source = _checked_source(hook.source, self._config.source_bytes)
+        key = (hook.tenant, hashlib.sha256(source).hexdigest(), *point.parameters)
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept
+        task = self._compiling.get(key)
+        if task is None:
+            task = asyncio.create_task(self._compile_now(hook, point))
+            self._compiling[key] = task
+            task.add_done_callback(lambda done: self._keep(key, done))
+        return await asyncio.shield(task)
+
+    async def _compile_now(self, hook: Hook, point: Point) -> _Compiled:
+        job = wire.Check(hook.source, point.parameters)
+        async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
+            outcome, code = await check_turn(worker, job, self._config.check_ms)
+        return _Compiled(_with_source(outcome, hook.source), code)
+
+    def _keep(self, key: tuple[str, ...], done: asyncio.Task[_Compiled]) -> None:
+        del self._compiling[key]
+        if not done.cancelled() and done.exception() is None and done.result().outcome.status in ("ok", "rejected"):
+            self._kept[key] = done.result()
+
+
+def zygote_setting(config: Config) -> ZygoteSetting:
+    """What a zygote needs to know of the settings."""
+    return ZygoteSetting(
+        worker_uid=config.worker_uid,
+        memory_bytes=config.memory_bytes,
+        cpu_s=config.worker_age_s + config.wall_ms // 1000 + _CPU_SLACK_S,
+        allow_missing_layers=config.allow_missing_layers,
+    )
+
+
+def _pool_size(config: Config) -> PoolSize:
+    return PoolSize(**{name: getattr(config, name) for name in PoolSize.__dataclass_fields__})
+
+
+def _weight(compiled: _Compiled) -> int:
+    return len(compiled.code or b"") + 4096  # and the findings of a rejected one
+
+
+def _checked_source(source: str, most_bytes: int) -> bytes:
+    try:
+        raw = source.encode()
+    except UnicodeEncodeError:
+        raise BadSource("the source is not UTF-8 text: it holds half of a surrogate pair") from None
+    if len(raw) > most_bytes:
+        raise BadSource(f"the source is {len(raw)} bytes; the most allowed is {most_bytes}")
+    if not source.strip():
+        raise BadSource("the source is empty; write `def hook(…):` with the point's parameters")
+    if "\0" in source:
+        line = source[: source.index("\0")].count("\n") + 1
+        raise BadSource(f"the source holds a NUL character at line {line}; a hook is text")
+    return raw
+
+
+def _with_source(outcome: Outcome, source: str) -> Outcome:
+    if outcome.line is None:
+        return outcome
+    lines = source.replace("\r\n", "\n").split("\n")
+    text = lines[outcome.line - 1].strip()[:500] if outcome.line <= len(lines) else None
+    return msgspec.structs.replace(outcome, source=text)

@@ -1,0 +1,144 @@
+"""Cases: sample calls of a hook with what must come of them, in `NAME.cases.yaml` beside `NAME.py`.
+
+point: post-change-password
+secrets: {SIGNING_KEY: s3cret}          # of every case; a case may add its own
+cases:
+  - name: says who changed the password
+    arguments: sample                   # or a mapping; absent: the point's sample call
+    seed: 1                             # of the hook's `random`
+    expect:
+      status: ok
+      result: {mail: user1@foo.com}     # exactly; absent: not looked at
+      message: part of the message
+      line: 7
+      logs: [part of the first log event, part of the second]   # absent: not looked at
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+from msgspec import UNSET, UnsetType
+
+from engine.app import Engine, Hook
+from engine.errors import BadInput
+from engine.outcome import Outcome
+from engine.points import point_named
+from sandbox.wire import Status
+
+ENDING = ".cases.yaml"
+
+
+class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What must come of a call; what is not set is not looked at."""
+
+    status: Status = "ok"
+    result: Any = UNSET
+    error: Any = UNSET  # exactly, {name, message, …}
+    message: str = ""  # a part of it
+    line: int | UnsetType = UNSET
+    logs: list[str] | UnsetType = UNSET  # a part of each event, in order; all of them
+
+
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One call."""
+
+    name: str
+    expect: Expectation = Expectation()
+    arguments: dict[str, Any] | Literal["sample"] = "sample"
+    secrets: dict[str, str] = {}
+    seed: int | None = None
+
+
+class CaseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The cases of one hook."""
+
+    point: str
+    cases: list[Case]
+    secrets: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How one case went."""
+
+    file: Path  # of the hook
+    case: str
+    faults: tuple[str, ...]  # empty: it passed
+    outcome: Outcome
+    seconds: float
+
+
+def find_cases(folder: Path) -> list[tuple[Path, CaseFile]]:
+    """Every hook below `folder` with its cases, by name. Raises BadInput for a file that is not as described above."""
+    if not folder.is_dir():
+        raise BadInput(f"{str(folder)!r} is not a directory; name the one that holds hooks and their {ENDING} files")
+    listed = sorted(folder.rglob(f"*{ENDING}"))
+    if not listed:
+        raise BadInput(f"there is no *{ENDING} file below {str(folder)!r}")
+    strangers = sorted({path for path in folder.rglob("*.py")} - {_hook_of(path) for path in listed})
+    if strangers:
+        raise BadInput(f"{strangers[0]} has no cases; write {strangers[0].with_suffix(ENDING).name} beside it")
+    return [(_hook_of(path), _parse(path)) for path in listed]
+
+
+async def run_cases(engine: Engine, path: Path, file: CaseFile) -> AsyncIterator[Verdict]:
+    """Run the cases of one hook, one after another."""
+    point = point_named(file.point)
+    source = await asyncio.to_thread(_read, path)
+    for case in file.cases:
+        hook = Hook(source, file.point, secrets=file.secrets | case.secrets, seed=case.seed)
+        begun = time.perf_counter()
+        outcome = await engine.run(hook, point.sample if case.arguments == "sample" else case.arguments)
+        seconds = time.perf_counter() - begun
+        yield Verdict(file=path, case=case.name, faults=_faults(case.expect, outcome), outcome=outcome, seconds=seconds)
+
+
+def _faults(expect: Expectation, outcome: Outcome) -> tuple[str, ...]:
+    found = [
+        _differs("status", expect.status, outcome.status),
+        _differs("result", expect.result, msgspec.json.decode(outcome.result)),
+        _differs("error", expect.error, msgspec.json.decode(outcome.error)),
+        _differs("line", expect.line, outcome.line),
+        "" if expect.message in outcome.message else f"message: {expect.message!r} is not in {outcome.message!r}",
+        _log_fault(expect.logs, [event.text for event in outcome.logs]),
+    ]
+    faults = tuple(fault for fault in found if fault)
+    return (*faults, f"it said: {outcome.message}") if faults and outcome.message else faults
+
+
+def _differs(what: str, expected: Any, found: Any) -> str:
+    return "" if expected is UNSET or expected == found else f"{what}: expected {expected!r}, found {found!r}"
+
+
+def _log_fault(expected: list[str] | UnsetType, found: list[str]) -> str:
+    if expected is UNSET or (
+        len(expected) == len(found) and all(part in text for part, text in zip(expected, found, strict=True))
+    ):
+        return ""
+    return f"logs: expected {expected!r}, found {found!r}"
+
+
+def _hook_of(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(ENDING) + ".py")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: the hook of these cases cannot be read: {error}") from None
+
+
+def _parse(path: Path) -> CaseFile:
+    try:
+        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), CaseFile)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+        raise BadInput(f"{path}: {' '.join(str(error).split())}") from None

@@ -1,0 +1,50 @@
+"""`hookcell check`: what the policy refuses in hook files, without running them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from engine.outcome import Outcome
+
+
+@click.command(name="check")
+@click.argument("names", nargs=-1, required=True, metavar="FILE...")
+@click.option("--point", default="post-change-password", show_default=True, help="Extensibility point of the files.")
+@click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
+def command(names: tuple[str, ...], point: str, *, as_json: bool) -> None:
+    """Check hook FILEs against the policy; nothing of them is run.
+
+    Exit status: 0 when every file is accepted, 2 when one is refused or cannot be read.
+    """
+    import msgspec  # noqa: PLC0415 - loaded when needed
+
+    from engine.cli import files, show  # noqa: PLC0415
+    from engine.config import Config  # noqa: PLC0415
+
+    config = Config()
+    sources = {name: files.read_source(name, config.source_bytes) for name in names}
+    outcomes = asyncio.run(_check_all(sources, point))
+    for name, outcome in outcomes.items():
+        if not as_json:
+            show.show_findings(outcome.diagnostics, sources[name], name)
+            click.echo(f"{name}: {'accepted' if outcome.status == 'ok' else outcome.message}")
+    if as_json:
+        shown = [
+            {"file": name, "ok": outcome.status == "ok", "diagnostics": outcome.diagnostics}
+            for name, outcome in outcomes.items()
+        ]
+        click.echo(msgspec.json.encode(shown).decode())
+    sys.exit(0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 2)
+
+
+async def _check_all(sources: dict[str, str], point: str) -> dict[str, Outcome]:
+    from engine.app import Engine, Hook  # noqa: PLC0415 - loaded when needed
+    from engine.config import Config  # noqa: PLC0415
+
+    async with Engine(Config()) as engine:
+        return {name: await engine.check(Hook(source, point)) for name, source in sources.items()}

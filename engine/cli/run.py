@@ -1,0 +1,68 @@
+"""`hookcell run`: one hook file on one point, in a locked-down worker; no server, no store."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from engine.config import Config
+    from engine.outcome import Outcome
+
+
+@click.command(name="run")
+@click.argument("file")
+@click.option("--point", default="post-change-password", show_default=True, help="Extensibility point.")
+@click.option(
+    "--arguments", "arguments_file", help="JSON file of the arguments, or -. Default: the point's sample call."
+)
+@click.option(
+    "--secret", "secrets", multiple=True, metavar="NAME=VALUE", help="context.webtask.secrets.NAME; repeatable."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the whole outcome as JSON.")
+def command(file: str, point: str, arguments_file: str | None, secrets: tuple[str, ...], *, as_json: bool) -> None:
+    """Run the hook in FILE (- for standard input) and print how it ended.
+
+    Exit status: 0 only when the hook ended `ok`; 1 when it ended otherwise; 2 when the input cannot be used.
+    """
+    from engine.cli import files, show  # noqa: PLC0415 - loaded when needed
+    from engine.config import Config  # noqa: PLC0415
+    from engine.errors import BadInput  # noqa: PLC0415
+    from engine.points import point_named  # noqa: PLC0415
+
+    config = Config()
+    if file == "-" and arguments_file == "-":
+        raise BadInput("only one of the hook and its arguments can come from standard input")
+    sample = point_named(point).sample
+    source = files.read_source(file, config.source_bytes)
+    arguments = files.read_bytes(arguments_file, config.arguments_bytes, "arguments file") if arguments_file else sample
+    outcome = asyncio.run(_run(config, source, point, arguments, _pairs(secrets)))
+    name = "<stdin>" if file == "-" else file
+    if as_json:
+        click.echo(outcome.json().decode())
+    else:
+        show.show_outcome(outcome, name)
+    if outcome.status == "rejected":
+        show.show_findings(outcome.diagnostics, source, name)
+    sys.exit({"ok": 0, "rejected": 2}.get(outcome.status, 1))
+
+
+async def _run(
+    config: Config, source: str, point: str, arguments: Mapping[str, Any] | bytes, secrets: dict[str, str]
+) -> Outcome:
+    from engine.app import Engine, Hook  # noqa: PLC0415 - loaded when needed
+
+    small = config.model_copy(update={"reserve": min(1, config.reserve)})
+    async with Engine(small) as engine:
+        return await engine.run(Hook(source, point, secrets=secrets), arguments)
+
+
+def _pairs(secrets: tuple[str, ...]) -> dict[str, str]:
+    for pair in secrets:
+        if not pair.partition("=")[1]:
+            raise click.BadParameter(f"found {pair!r}; write NAME=VALUE", param_hint="--secret")
+    return dict(pair.split("=", 1) for pair in secrets)

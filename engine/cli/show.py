@@ -1,0 +1,50 @@
+"""Outcomes and findings as people read them. What a hook wrote is printed with its control characters escaped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import click
+import msgspec
+
+from engine.outcome import Finding, Outcome
+
+_COLOURS = {"ok": "green", "denied": "yellow"}
+_LEVELS = {"info": None, "warn": "yellow", "error": "red"}
+
+
+def plain(text: str) -> str:
+    """`text` on a terminal: control characters would be the tenant's commands to it."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else f"\\x{ord(character):02x}" for character in text
+    )
+
+
+def show_outcome(outcome: Outcome, name: str) -> None:
+    """Print an outcome: the log, then how it ended, then the result."""
+    for event in outcome.logs:
+        where = f"{name}:{event.line}" if event.line else name
+        click.secho(f"{where}  {event.level:5}  {plain(event.text)}", fg=_LEVELS.get(event.level), err=True)
+    if outcome.status == "rejected":
+        return
+    click.secho(outcome.status, fg=_COLOURS.get(outcome.status, "red"), bold=True, nl=False)
+    click.echo(f"  {outcome.usage.wall_ms:.1f} ms" + (f"  {plain(outcome.message)}" if outcome.message else ""))
+    if outcome.line and outcome.status != "ok":
+        click.echo(f"  {name}:{outcome.line}: {plain(outcome.source or '')}")
+    if outcome.status == "ok":
+        click.echo(plain(json.dumps(msgspec.json.decode(outcome.result), indent=2, ensure_ascii=False)))
+
+
+def show_findings(findings: Iterable[Finding], source: str, name: str) -> None:
+    """Print what the policy refuses: place, rule and reason, the source line, a caret, the hint."""
+    lines = source.split("\n")
+    for finding in findings:
+        place = f"{name}:{finding.line}:{finding.column}"
+        click.echo(f"{place}: {click.style(finding.rule, bold=True)}: {plain(finding.message)}", err=True)
+        if finding.line <= len(lines) and finding.rule != "too-complex":
+            text = plain(lines[finding.line - 1].replace("\t", " ").rstrip("\r"))[:200]
+            mark = "^" * max(1, min(finding.end, len(text) + 1) - finding.column)
+            click.echo(f"    {text}\n    {' ' * (finding.column - 1)}{mark}"[:500], err=True)
+        if finding.hint:
+            click.echo(f"    {plain(finding.hint)}", err=True)

@@ -1,0 +1,122 @@
+"""Settings: read here, once, from a YAML file and the environment, into one frozen object; nowhere else.
+
+The environment (`HOOKCELL_WALL_MS=5000`) goes before the file (`HOOKCELL_CONFIG=/etc/hookcell.yaml`), which goes before
+the defaults. Every fault is reported at once. Each setting stands in docs/settings.md with unit and reason.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from engine.errors import BadConfig
+from sandbox.wire import JOB_BYTES, LAYER_NAMES, REPLY_BYTES, Limits
+
+PREFIX = "HOOKCELL_"
+_CONFIG_FILE = PREFIX + "CONFIG"
+
+Mode = Literal["tenant", "invocation"]
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+
+
+class Config(BaseSettings):
+    """Every setting of an engine."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    source_bytes: Annotated[int, Field(ge=1, le=1 << 20)] = 100_000  # of a hook's file
+    arguments_bytes: Annotated[int, Field(ge=2, le=JOB_BYTES // 2)] = 1 << 20  # JSON of an invocation's arguments
+    result_bytes: Annotated[int, Field(ge=2, le=REPLY_BYTES // 2)] = 256 << 10  # JSON of what cb() was given
+    log_bytes: Annotated[int, Field(ge=0, le=1 << 20)] = 64 << 10  # all log events of one execution, then a mark
+    wall_ms: Annotated[int, Field(ge=1, le=600_000)] = 20_000  # from job sent to outcome received
+    check_ms: Annotated[int, Field(ge=1, le=600_000)] = 5_000  # the same, of compiling a source
+    grace_ms: Annotated[int, Field(ge=0, le=10_000)] = 100  # before the deadline: a stuck hook is asked for its line
+    memory_bytes: Annotated[int, Field(ge=16 << 20)] = 256 << 20  # address space of a worker over that of a blank one
+
+    mode: Mode = "tenant"  # how long a worker lives: for one tenant's jobs, or for one invocation
+    workers: Positive = 32  # processes at most, the reserve included
+    workers_per_tenant: Positive = 8  # of those, at most for one tenant
+    reserve: NotNegative = 4  # blank locked-down workers kept waiting
+    waiting: NotNegative = 256  # callers that may wait for a worker; one more is refused
+    wait_ms: Positive = 5_000  # and how long each may wait
+    worker_jobs: Positive = 10_000  # a worker is replaced after so many jobs
+    worker_age_s: Positive = 3_600  # after so long
+    worker_idle_s: Positive = 300  # after so long without a job
+    worker_growth_bytes: Positive = 64 << 20  # when a job has left it so much larger than blank
+    zygote_age_s: Positive = 3_600  # workers share its address layout and hash seed, so a fresh one takes over
+    drain_ms: NotNegative = 20_000  # how long a stopping engine waits for jobs under way
+
+    worker_uid: Annotated[int, Field(ge=1, le=2**31)] = 61_061  # whom workers become under an engine run by root
+    allow_missing_layers: frozenset[str] = frozenset()  # layers that this machine's kernel may refuse
+
+    def __init__(self, **settings: Any) -> None:
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise BadConfig("; ".join(_fault(fault) for fault in error.errors())) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the overridden signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no .env file is read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nor a folder of files
+    ) -> tuple[Any, ...]:
+        """Arguments, then the environment, then the file."""
+        return init_settings, env_settings, _file_settings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, given: Any) -> Any:
+        known = {PREFIX + name.upper() for name in cls.model_fields} | {_CONFIG_FILE}
+        unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"the environment has {', '.join(unknown)}, which is no setting{hint}")
+        return given
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Config:
+        strangers = self.allow_missing_layers - set(LAYER_NAMES)
+        if strangers:
+            names = ", ".join(sorted(strangers))
+            raise ValueError(f"allow_missing_layers names {names}; the layers are {', '.join(LAYER_NAMES)}")
+        if self.reserve > self.workers:
+            raise ValueError(f"reserve is {self.reserve}; the most is workers, {self.workers}")
+        return self
+
+    @property
+    def limits(self) -> Limits:
+        """What one job may use."""
+        return Limits(self.wall_ms, self.result_bytes, self.log_bytes)
+
+
+def _file_settings() -> dict[str, Any]:
+    name = os.environ.get(_CONFIG_FILE)
+    if not name:
+        return {}
+    try:
+        read = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadConfig(f"{_CONFIG_FILE} names {name}, which cannot be read as YAML: {error}") from None
+    if read is None:
+        return {}
+    if not isinstance(read, dict):
+        raise BadConfig(f"{name} is not a mapping of settings")
+    return read
+
+
+def _fault(fault: Any) -> str:
+    where = ".".join(str(step) for step in fault["loc"])
+    said = fault["msg"].removeprefix("Value error, ")
+    return f"{where}: {said} (found {fault['input']!r:.80})" if where else said

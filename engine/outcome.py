@@ -1,0 +1,60 @@
+"""How a job ended, as callers see it. Shape: DESIGN section 9, "the whole outcome", and `error`, `source`, `diagnostics`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sandbox.wire import Status
+
+
+class LogEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One line that the hook logged."""
+
+    level: str  # info, warn, error
+    text: str
+    line: int | None  # of the hook's source
+    at: str  # RFC 3339, UTC, milliseconds
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the job cost."""
+
+    wall_ms: float  # by the engine's clock
+    cpu_ms: float  # by the worker's word
+    peak_bytes: int  # largest resident size of the worker, by its word
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that the policy refuses. `line` and `column` count from 1."""
+
+    rule: str
+    line: int
+    column: int
+    end: int
+    message: str
+    hint: str
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job ended. Whatever a hook did is one of these; nothing it does raises in the engine."""
+
+    status: Status
+    message: str  # what happened and what to do; empty when `ok`
+    line: int | None = None  # of the hook's source, where it ended
+    source: str | None = None  # the text of that line
+    result: msgspec.Raw = msgspec.Raw(b"null")  # JSON of what cb() was given, when `ok`
+    error: msgspec.Raw = msgspec.Raw(b"null")  # {name, message, …}, when `denied` or `raised`
+    logs: tuple[LogEvent, ...] = ()
+    egress: tuple[Any, ...] = ()  # exchanges with other hosts: none until hooks can talk HTTP
+    usage: Usage = Usage(wall_ms=0.0, cpu_ms=0.0, peak_bytes=0)
+    diagnostics: tuple[Finding, ...] = ()  # when `rejected`
+
+    def json(self) -> bytes:
+        """The whole outcome as JSON."""
+        return msgspec.json.encode(self)
+
+    def value(self) -> Any:
+        """The result as Python data."""
+        return msgspec.json.decode(self.result)

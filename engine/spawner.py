@@ -1,0 +1,247 @@
+"""The engine's end of the zygote: starts it, asks it for workers, hears how they ended, replaces it when it is old.
+
+The zygote is started by exec with an explicit environment, so that no secret of this process is in its memory.
+A replaced zygote lives until its last worker has ended; a dead one is replaced at the next fork.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import SandboxFailed
+from engine.worker import Worker, WorkerGone
+from sandbox import wire
+
+_START_S = 30.0  # for a zygote to stand, on a loaded machine
+_FORK_S = 10.0  # for a worker to be ready, likewise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZygoteSetting:
+    """What a zygote is told."""
+
+    worker_uid: int  # whom it becomes when the engine is root
+    memory_bytes: int  # of a worker, over a blank one
+    cpu_s: int  # processor seconds of a worker's whole life
+    allow_missing_layers: frozenset[str]  # that the kernel may refuse
+    command: tuple[str, ...] = ("sandbox.zygote",)  # module and its own arguments; the doctor has another
+
+
+class Spawner:
+    """Makes workers. One zygote is current; older ones end with their last worker."""
+
+    def __init__(self, setting: ZygoteSetting) -> None:
+        self._setting = setting
+        self._current: _Zygote | None = None
+        self._starting = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Start the first zygote. Raises SandboxFailed."""
+        await self._standing()
+
+    async def fork(self, *, prober: bool = False) -> Worker:
+        """A blank worker, locked down and ready. Raises SandboxFailed."""
+        zygote = await self._standing()
+        worker = await zygote.fork(prober=prober)
+        try:
+            async with asyncio.timeout(_FORK_S):
+                first = await worker.receive()
+        except TimeoutError:
+            worker.kill()
+            raise SandboxFailed("a worker was not ready in time") from None
+        except WorkerGone:
+            raise SandboxFailed(_failed_start(await ended(worker))) from None
+        if not isinstance(first, wire.Ready):
+            worker.kill()
+            raise SandboxFailed("a worker began with the wrong frame")
+        worker.blank_bytes = worker.peak_bytes = first.peak_bytes
+        return worker
+
+    @property
+    def age_s(self) -> float:
+        """Of the current zygote."""
+        return time.monotonic() - self._current.born if self._current else 0.0
+
+    async def rotate(self) -> None:
+        """Let a fresh zygote make the workers from now on."""
+        fresh = await _Zygote.start(self._setting)
+        old, self._current = self._current, fresh
+        if old:
+            old.retire()
+
+    async def close(self) -> None:
+        """End the current zygote and, with it, its workers."""
+        if self._current:
+            self._current.close()
+            await self._current.ended()
+
+    async def _standing(self) -> _Zygote:
+        if self._current and self._current.alive:
+            return self._current
+        async with self._starting:
+            if not (self._current and self._current.alive):
+                self._current = await _Zygote.start(self._setting)
+            return self._current
+
+
+class _Zygote:
+    """One zygote process and the workers it made."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+        self.born = time.monotonic()
+        self.alive = True
+        self._process = process
+        self._control = control
+        self._forks: deque[asyncio.Future[Worker]] = deque()
+        self._exits: dict[int, asyncio.Future[int]] = {}
+        self._retired = False
+        self._loop = asyncio.get_running_loop()
+        self._standing: asyncio.Future[None] = self._loop.create_future()
+        self._gone = self._loop.create_future()
+        self._loop.add_reader(control.fileno(), self._read)
+
+    @classmethod
+    async def start(cls, setting: ZygoteSetting) -> _Zygote:
+        """Exec one and wait until it stands."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with theirs:
+            zygote = cls(_exec(setting, theirs.fileno()), ours)
+        try:
+            async with asyncio.timeout(_START_S):
+                await zygote._standing
+        except TimeoutError:
+            zygote.close()
+            raise SandboxFailed(f"the zygote did not stand within {_START_S:.0f} s") from None
+        return zygote
+
+    async def fork(self, *, prober: bool) -> Worker:
+        """Ask for a worker. Raises SandboxFailed when the zygote is gone."""
+        answer: asyncio.Future[Worker] = self._loop.create_future()
+        self._forks.append(answer)
+        try:
+            self._control.send(wire.pack_control(wire.Fork(prober)))
+        except OSError:
+            self._lose()
+        return await answer
+
+    def retire(self) -> None:
+        """End when the last worker has ended."""
+        self._retired = True
+        if not self._exits:
+            self.close()
+
+    def close(self) -> None:
+        """End now; the kernel ends the workers."""
+        if self.alive:
+            self._lose()
+
+    async def ended(self) -> None:
+        """Wait until the process has ended; kill it if it does not."""
+        try:
+            async with asyncio.timeout(5):
+                await self._gone
+        except TimeoutError:
+            self._process.kill()
+            await self._gone
+
+    def _read(self) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, wire.CONTROL_BYTES, 2)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data, descriptors = b"", []
+        if not data:
+            self._lose()
+            return
+        self._hear(wire.parse(data, wire.reports), descriptors)
+
+    def _hear(self, report: wire.Report, descriptors: list[int]) -> None:
+        match report:
+            case wire.Standing():
+                self._standing.set_result(None)
+            case wire.Forked(pid=pid):
+                self._exits[pid] = exited = self._loop.create_future()
+                worker = Worker(pid, socket.socket(fileno=descriptors[0]), descriptors[1], exited)
+                answer = self._forks.popleft()
+                if answer.cancelled():
+                    worker.kill()
+                else:
+                    answer.set_result(worker)
+            case wire.Exited(pid=pid, status=status):
+                self._exits.pop(pid).set_result(status)
+                if self._retired and not self._exits:
+                    self.close()
+
+    def _lose(self) -> None:
+        """The control socket is closed, by us or by the zygote's death: nobody will answer any more."""
+        self.alive = False
+        self._loop.remove_reader(self._control.fileno())
+        self._control.close()
+        fault = SandboxFailed(f"the zygote ended: {_ending(self._process)}")
+        waiters: list[asyncio.Future[Any]] = [self._standing, *self._forks]
+        for waiting in waiters:
+            if not waiting.done():
+                waiting.set_exception(fault)
+                waiting.exception()  # it may be that nobody waits any more
+        for exited in self._exits.values():
+            exited.set_result(-signal.SIGKILL)
+        self._exits.clear()
+        pidfd = os.pidfd_open(self._process.pid)
+        self._loop.add_reader(pidfd, self._reap, pidfd)
+
+    def _reap(self, pidfd: int) -> None:
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+        self._process.wait()
+        self._gone.set_result(None)
+
+
+async def ended(worker: Worker) -> int:
+    """How a worker ended: its exit code, or minus the signal. Kills one that has closed its channel but lives on."""
+    worker.kill()
+    async with asyncio.timeout(_FORK_S):
+        return await asyncio.shield(worker.exited)
+
+
+def _exec(setting: ZygoteSetting, descriptor: int) -> subprocess.Popen[bytes]:
+    module, *arguments = setting.command
+    numbers = [descriptor, setting.worker_uid, setting.memory_bytes, setting.cpu_s]
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [
+            *(sys.executable, "-I", "-X", "utf8", "-m", module, *arguments),
+            *(str(number) for number in numbers),
+            *sorted(setting.allow_missing_layers),
+        ],
+        pass_fds=[descriptor],
+        env={"LC_ALL": "C.UTF-8"},  # SECURITY: explicit; children inherit
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def _ending(process: subprocess.Popen[bytes]) -> str:
+    status = process.poll()
+    if status is None:
+        return "it closed its control socket"
+    layer = status - wire.LAYER_EXIT
+    if 0 <= layer < len(wire.LAYER_NAMES):
+        return f"the kernel refused the layer {wire.LAYER_NAMES[layer]!r}; `hookcell doctor` says more"
+    return f"status {status}"
+
+
+def _failed_start(status: int) -> str:
+    layer = status - wire.LAYER_EXIT
+    if 0 <= layer < len(wire.LAYER_NAMES):
+        return f"the kernel refused the layer {wire.LAYER_NAMES[layer]!r}; `hookcell doctor` says more"
+    return f"a worker ended with status {status} before it was ready"

@@ -1,0 +1,204 @@
+"""One turn: give a worker its job, listen, get exactly one outcome.
+
+Frames come from a process that may be hostile: each is parsed and bounded before anything looks at it, and what is out
+of order ends the worker. The deadline is ours. Shortly before it the worker is asked to stop by itself, because it can
+say at which line the hook is; at the deadline it is killed through its pidfd, whatever it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import signal
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+
+from engine.outcome import Finding, LogEvent, Outcome, Usage
+from engine.spawner import ended
+from engine.worker import Worker, WorkerGone
+from sandbox import wire
+
+_LAST = ("timeout", "out_of_memory")  # a worker that has told such an end is ending itself, or not to be trusted
+_TRUNCATION_BYTES = 256  # what the worker's own mark may add to the last log event
+
+
+class _Deadline:
+    """Asks the worker to stop, then kills it. `passed` once it has."""
+
+    def __init__(self, worker: Worker, wall_ms: int, grace_ms: int) -> None:
+        self._worker = worker
+        self._loop = asyncio.get_running_loop()
+        self._end = self._loop.time() + wall_ms / 1000
+        self._timer = self._loop.call_at(self._end - min(grace_ms, wall_ms // 2) / 1000, self._ask)
+        self.passed = False
+
+    def cancel(self) -> None:
+        """The job has ended."""
+        self._timer.cancel()
+
+    def _ask(self) -> None:
+        self._timer = self._loop.call_at(self._end, self._kill)
+        self._worker.interrupt()
+
+    def _kill(self) -> None:
+        self.passed = True
+        self._worker.kill()
+
+
+@dataclass(slots=True)
+class _Heard:
+    """The log of one job, as far as it has come."""
+
+    left: int  # bytes that may still come
+    events: list[LogEvent] = field(default_factory=list)
+
+    def add(self, frame: wire.Log) -> None:
+        """Keep one event. Raises ProtocolError when the worker ignores its bound."""
+        self.left -= len(frame.text.encode()) + wire.LOG_OVERHEAD_BYTES
+        if self.left < -_TRUNCATION_BYTES:
+            raise wire.ProtocolError("more log than the limit")
+        at = datetime.datetime.fromtimestamp(min(frame.at_ms, _LAST_MS) / 1000, datetime.UTC)
+        stamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.events.append(LogEvent(level=frame.level, text=frame.text, line=frame.line, at=stamp))
+
+
+_LAST_MS = 253_402_300_799_000  # the year 9999: a hostile clock may say anything
+
+
+async def run_turn(worker: Worker, job: wire.Run, grace_ms: int) -> Outcome:
+    """How the job ended. Never raises for what the hook did; afterwards `worker.gone` tells whether it is still of use."""
+    begun = time.perf_counter()
+    heard = _Heard(job.limits.log_bytes)
+    deadline = _Deadline(worker, job.limits.wall_ms, grace_ms)
+    try:
+        await worker.send(job)
+        done = await _listen(worker, heard, job.limits)
+        worker.peak_bytes = done.peak_bytes
+        if done.status in _LAST:
+            worker.kill()
+        return _outcome(done, heard, begun)
+    except WorkerGone as gone:
+        status, message = await _explain(worker, gone, deadline, f"{job.limits.wall_ms} ms")
+    except wire.ProtocolError as fault:
+        worker.kill()
+        status, message = _protocol(str(fault))
+    except asyncio.CancelledError:
+        worker.kill()
+        raise
+    finally:
+        deadline.cancel()
+    return Outcome(status=status, message=message, logs=tuple(heard.events), usage=_usage(begun, 0, 0))
+
+
+async def check_turn(worker: Worker, job: wire.Check, wall_ms: int) -> tuple[Outcome, bytes | None]:
+    """What a check found: an outcome `ok` with the code, or `rejected`, or how the compiling ended otherwise."""
+    begun = time.perf_counter()
+    deadline = _Deadline(worker, wall_ms, 0)
+    try:
+        await worker.send(job)
+        frame = await worker.receive()
+        if not isinstance(frame, wire.Checked) or not worker.quiet:
+            raise wire.ProtocolError("a check ends with one `checked`")
+        return _check_outcome(frame, begun), frame.code
+    except WorkerGone as gone:
+        status, message = await _explain(worker, gone, deadline, f"{wall_ms} ms")
+        return _too_costly(status, message, begun), None
+    except wire.ProtocolError as fault:
+        worker.kill()
+        return Outcome(status="crashed", message=_protocol(str(fault))[1], usage=_usage(begun, 0, 0)), None
+    except asyncio.CancelledError:
+        worker.kill()
+        raise
+    finally:
+        deadline.cancel()
+
+
+async def _listen(worker: Worker, heard: _Heard, limits: wire.Limits) -> wire.Done:
+    while True:
+        frame = await worker.receive()
+        match frame:
+            case wire.Log():
+                heard.add(frame)
+            case wire.Done():
+                _check_done(frame, worker, limits)
+                return frame
+            case _:
+                raise wire.ProtocolError(f"a run does not send {type(frame).__name__.lower()}")
+
+
+def _check_done(done: wire.Done, worker: Worker, limits: wire.Limits) -> None:
+    if not worker.quiet:
+        raise wire.ProtocolError("something came after the end")
+    if (done.result is not None) != (done.status == "ok"):
+        raise wire.ProtocolError("a result comes with `ok`, and only with it")
+    if done.result is not None and (len(done.result) > limits.result_bytes or not wire.is_json(done.result)):
+        raise wire.ProtocolError("a result that is no JSON, or too large")
+    if done.error is not None and not wire.is_json(done.error):
+        raise wire.ProtocolError("an error that is no JSON")
+
+
+def _outcome(done: wire.Done, heard: _Heard, begun: float) -> Outcome:
+    return Outcome(
+        status=done.status,
+        message=done.message,
+        line=done.line,
+        result=msgspec.Raw(done.result or b"null"),
+        error=msgspec.Raw(done.error or b"null"),
+        logs=tuple(heard.events),
+        usage=_usage(begun, done.cpu_us, done.peak_bytes),
+    )
+
+
+def _check_outcome(checked: wire.Checked, begun: float) -> Outcome:
+    usage = _usage(begun, 0, 0)
+    if not checked.diagnostics and checked.code is not None:
+        return Outcome(status="ok", message="", usage=usage)
+    findings = tuple(
+        Finding(rule=said.rule, line=said.line, column=said.column, end=said.end, message=said.message, hint=said.hint)
+        for said in checked.diagnostics
+    )
+    if not findings:
+        raise wire.ProtocolError("neither code nor a finding")
+    first = findings[0]
+    more = f" (and {len(findings) - 1} more)" if findings[1:] else ""
+    message = f"line {first.line}, column {first.column}: {first.message}{more}"
+    return Outcome(status="rejected", message=message, line=first.line, usage=usage, diagnostics=findings)
+
+
+def _too_costly(status: wire.Status, message: str, begun: float) -> Outcome:
+    """Compiling ran nothing of the hook: that it died of time or memory is a finding about the source."""
+    if status == "crashed":
+        return Outcome(status=status, message=message, usage=_usage(begun, 0, 0))
+    what = "time" if status == "timeout" else "memory"
+    said = f"compiling the source takes too much {what}; split deeply nested or very long statements"
+    finding = Finding(rule="too-complex", line=1, column=1, end=2, message=said, hint="")
+    return Outcome(status="rejected", message=said, line=1, usage=_usage(begun, 0, 0), diagnostics=(finding,))
+
+
+async def _explain(worker: Worker, gone: WorkerGone, deadline: _Deadline, limit: str) -> tuple[wire.Status, str]:
+    """What a worker died of, from our own deed, its fault, or the status that the zygote reports."""
+    if deadline.passed:
+        return "timeout", f"no result within {limit}; the hook was inside one long operation that cannot be interrupted"
+    if gone.fault:
+        return _protocol(gone.fault)
+    status = await ended(worker)
+    if status == -signal.SIGKILL:
+        return "out_of_memory", "the machine ran out of memory and the hook was ended"
+    if status == -signal.SIGXCPU:
+        return "timeout", "the hook used up its processor time"
+    if status == -signal.SIGSYS:
+        return "crashed", "the hook tried something that no hook may do, and was ended by the kernel"
+    if status < 0:
+        return "crashed", f"the hook crashed its Python process (signal {-status})"
+    return "crashed", "the hook's process ended by itself before the hook did"
+
+
+def _protocol(fault: str) -> tuple[wire.Status, str]:
+    return "crashed", f"protocol: {fault}"
+
+
+def _usage(begun: float, cpu_us: int, peak_bytes: int) -> Usage:
+    wall_ms = round((time.perf_counter() - begun) * 1000, 3)
+    return Usage(wall_ms=wall_ms, cpu_ms=cpu_us / 1000, peak_bytes=peak_bytes)

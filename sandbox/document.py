@@ -1,0 +1,109 @@
+"""JSON as a hook sees it: objects that read as attributes and as dicts. And back: plain JSON from what a hook made."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+_DEPTH = 100  # of nesting in a result: deeper is a cycle or an attack
+_PLAIN = (str, int, float, bool, type(None))
+
+
+class Document(dict[str, Any]):
+    """A JSON object: `user["email"]`, `user.email` and `user.get("email")` are the same field.
+
+    A field named like a dict method is reached by item. A missing attribute says which fields there are.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            fields = ", ".join(map(str, list(self)[:20])) or "none"
+            raise AttributeError(f"there is no field {name!r} here; the fields are: {fields}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        try:
+            del self[name]
+        except KeyError:
+            raise AttributeError(f"there is no field {name!r} here") from None
+
+    def copy(self) -> Document:
+        """A shallow copy that reads the same."""
+        return Document(self)
+
+
+_decode = json.JSONDecoder(object_hook=Document).decode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False).encode
+
+
+class NotPlain(ValueError):
+    """The value is no JSON; the message says where and why."""
+
+
+def parse(raw: bytes) -> Any:
+    """The JSON value in `raw`, each of its objects a Document."""
+    return _decode(raw.decode())
+
+
+def encode(value: Any) -> bytes:
+    """Compact JSON of `value`. Raises NotPlain: only what JSON has, exactly, counts; subclasses are rebuilt."""
+    if value is None:
+        return b"null"
+    try:
+        return _encode(plain(value, "result", 0)).encode()
+    except UnicodeEncodeError:
+        raise NotPlain("a text in the result holds half of a surrogate pair, which UTF-8 cannot carry") from None
+    except NotPlain:
+        raise
+    except ValueError as error:
+        raise NotPlain(str(error)) from None
+
+
+def plain(value: Any, path: str, depth: int) -> Any:
+    """`value` rebuilt from exact JSON types. Raises NotPlain naming the path of what does not fit."""
+    if depth > _DEPTH:
+        raise NotPlain(f"{path[:200]} is nested more than {_DEPTH} deep, or contains itself")
+    kind = type(value)
+    if kind in (str, int, bool) or value is None:
+        return value
+    if kind is float:
+        if math.isfinite(value):
+            return value
+        raise NotPlain(f"{path} is {value}, which JSON does not have")
+    if isinstance(value, dict):
+        return {_key(key, path): plain(item, f"{path}[{key!r:.40}]", depth + 1) for key, item in dict.items(value)}
+    if isinstance(value, (list, tuple)):
+        return [plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
+    return _base_of(value, path)
+
+
+def _key(key: Any, path: str) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
+    raise NotPlain(f"{path} has the key {key!r:.40}; JSON keys are text")
+
+
+def _base_of(value: Any, path: str) -> Any:
+    """A subclass of text or number, as that; anything else is refused with the usual way out."""
+    for base in (str, int, float):
+        if isinstance(value, base):
+            return base.__add__(value, base())  # type: ignore[operator]  # the exact base type, no tenant code run
+    hints = {
+        "datetime": "; convert it with .isoformat()",
+        "date": "; convert it with .isoformat()",
+        "set": "; convert it with list(…) or sorted(…)",
+        "frozenset": "; convert it with list(…) or sorted(…)",
+        "bytes": "; convert it with .decode() or base64",
+        "Decimal": "; convert it with str(…) or float(…)",
+        "UUID": "; convert it with str(…)",
+        "generator": "; convert it with list(…)",
+    }
+    name = type(value).__name__
+    raise NotPlain(f"{path} is a {name[:60]}, which JSON does not have{hints.get(name, '')}")

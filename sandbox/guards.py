@@ -1,0 +1,182 @@
+"""What restricted code calls at run time: attribute reads, writes, imports, and the builtins a hook has.
+
+A policy of language, not the wall: they keep authors from reaching by accident or by trick for what no hook needs.
+Names of the `_getattr_` family are put in by policy.py; a hook cannot spell them. Iteration, items and calls are
+plain Python: a guard there would cost on every step and stop nothing.
+"""
+
+from __future__ import annotations
+
+import _string  # type: ignore[import-not-found]  # string.Formatter splits field names with it
+import builtins
+import string
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from RestrictedPython.transformer import INSPECT_ATTRIBUTES
+
+# Names that lead from an innocent object to the interpreter's own, beside all that begin with an underscore.
+REFUSED_ATTRIBUTES = INSPECT_ATTRIBUTES | {"mro"}
+
+_FORMATS = ("format", "format_map")
+
+
+class Own:
+    """What one job made itself: the classes it may write to, and the namespace its functions live in."""
+
+    __slots__ = ("classes", "namespace")
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self.classes: set[type] = set()
+        self.namespace = namespace
+
+
+def check_attribute(name: str) -> str:
+    """`name`, if a hook may use it on any object. Raises AttributeError; TypeError for a str of the hook's own making."""
+    if type(name) is not str:
+        raise TypeError("an attribute name is a plain str")
+    if name.startswith("_") or name in REFUSED_ATTRIBUTES:
+        raise AttributeError(f"a hook may not use the attribute {name!r}")
+    return name
+
+
+def get_attribute(owner: Any, name: str) -> Any:
+    """`owner.name`. `str.format` comes as a version whose fields pass this same guard."""
+    check_attribute(name)
+    if name in _FORMATS and (isinstance(owner, str) or (isinstance(owner, type) and issubclass(owner, str))):
+        return _formatter_of(owner, name)
+    return getattr(owner, name)
+
+
+def get_attribute_or(owner: Any, name: str, *default: Any) -> Any:
+    """The builtin getattr, guarded."""
+    if len(default) > 1:
+        raise TypeError(f"getattr expected at most 3 arguments, got {2 + len(default)}")
+    check_attribute(name)
+    try:
+        return get_attribute(owner, name)
+    except AttributeError:
+        if default:
+            return default[0]
+        raise
+
+
+def has_attribute(owner: Any, name: str) -> bool:
+    """The builtin hasattr: an attribute that a hook may not use is not there."""
+    try:
+        get_attribute_or(owner, name)
+    except AttributeError:
+        return False
+    return True
+
+
+class _GuardedFormatter(string.Formatter):
+    """str.format whose `{0.name}` passes the guard: the C version would not."""
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, str | int]:
+        first, rest = _string.formatter_field_name_split(field_name)
+        value = self.get_value(first, args, kwargs)
+        for is_attribute, name in rest:
+            value = get_attribute(value, name) if is_attribute else value[name]
+        return value, first
+
+
+_formatter = _GuardedFormatter()
+
+
+def _formatter_of(owner: Any, name: str) -> Callable[..., str]:
+    if isinstance(owner, type):
+        raise AttributeError(f"call {name} on a text, not on the class")
+    text = str.__str__(owner)
+    if name == "format":
+        return lambda *args, **kwargs: _formatter.vformat(text, args, kwargs)
+    return lambda mapping: _formatter.vformat(text, (), mapping)
+
+
+def write_guard(own: Own) -> Callable[[Any], Any]:
+    """The check of `x.a = …`, `x[k] = …`, `del x.a`: everything that other jobs could see is refused."""
+
+    def writable(target: Any) -> Any:
+        kind = type(target)
+        if kind is dict or kind is list:
+            return target
+        if isinstance(target, type) and target not in own.classes:
+            raise TypeError(f"a hook may not change {target.__name__}: it is shared")
+        if isinstance(target, _SHARED_KINDS) and getattr(target, "__globals__", None) is not own.namespace:
+            raise TypeError("a hook may not change a function that is not its own")
+        return target
+
+    return writable
+
+
+_SHARED_KINDS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType)
+
+
+def attribute_setters(writable: Callable[[Any], Any]) -> tuple[Callable[..., None], Callable[..., None]]:
+    """The builtins setattr and delattr, guarded."""
+
+    def set_attribute(target: Any, name: str, value: Any) -> None:
+        setattr(writable(target), check_attribute(name), value)
+
+    def delete_attribute(target: Any, name: str) -> None:
+        delattr(writable(target), check_attribute(name))
+
+    return set_attribute, delete_attribute
+
+
+def class_builder(own: Own) -> Callable[..., type]:
+    """`__build_class__`: remembers the class as the job's own, so that it may be written to."""
+
+    def build_class(body: Any, name: str, *bases: Any, **keywords: Any) -> type:
+        if "metaclass" in keywords:
+            raise TypeError("a hook's class may not choose a metaclass")
+        made: type = builtins.__build_class__(body, name, *bases, **keywords)
+        own.classes.add(made)
+        return made
+
+    return build_class
+
+
+def type_of(value: Any) -> type:
+    """The builtin type with one argument: classes are made by `class`."""
+    return type(value)
+
+
+# Left out, and why: eval exec compile __import__ open input breakpoint (reach outside the hook) · globals locals vars dir
+# (hand out namespaces with the guards in them) · id hash (addresses and the hash seed of the zygote) · memoryview
+# (writes under other objects) · help exit quit copyright credits license (interactive) · BaseException SystemExit
+# KeyboardInterrupt GeneratorExit (swallowing them serves no hook) · ExceptionGroup (except* comes with its own guard) ·
+# aiter anext (a hook is one synchronous call) · super (comes with its own guard).
+BUILTIN_NAMES = """
+    abs all any ascii bin bool bytearray bytes callable chr classmethod complex dict divmod enumerate filter float
+    frozenset hex int isinstance issubclass iter len list map max min next object oct ord pow property range repr
+    reversed round set slice sorted staticmethod str sum tuple zip
+    None True False NotImplemented Ellipsis
+    ArithmeticError AssertionError AttributeError BufferError EOFError Exception FloatingPointError IndexError
+    KeyError LookupError MemoryError NameError NotImplementedError OSError OverflowError RecursionError ReferenceError
+    RuntimeError StopIteration TimeoutError TypeError UnboundLocalError UnicodeDecodeError UnicodeEncodeError
+    UnicodeError UnicodeTranslateError ValueError ZeroDivisionError ConnectionError PermissionError Warning
+    DeprecationWarning UserWarning RuntimeWarning
+""".split()
+
+_PLAIN_BUILTINS = {name: getattr(builtins, name) for name in BUILTIN_NAMES} | {
+    "getattr": get_attribute_or,
+    "hasattr": has_attribute,
+    "type": type_of,
+}
+
+
+def install(own: Own, import_: Callable[..., Any], print_: Callable[..., None]) -> None:
+    """Put the builtins of one job, and the names that policy.py puts into the code, into its namespace."""
+    writable = write_guard(own)
+    set_attribute, delete_attribute = attribute_setters(writable)
+    own.namespace["_getattr_"] = get_attribute
+    own.namespace["_write_"] = writable
+    own.namespace["__builtins__"] = _PLAIN_BUILTINS | {
+        "setattr": set_attribute,
+        "delattr": delete_attribute,
+        "__build_class__": class_builder(own),
+        "__import__": import_,
+        "print": print_,
+    }

@@ -1,0 +1,277 @@
+"""One run of a hook: build its world, run its code, call its entry, and say how it ended.
+
+Everything a hook can reach is made here for this job (namespace, arguments, cb, console, stateful facades) or is
+immutable. What the hook does wrong is the returned `Done`; nothing it raises gets past `run`.
+"""
+
+from __future__ import annotations
+
+import marshal
+import mmap
+import resource
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Literal
+
+import msgspec
+
+from sandbox import document, errors, guards, wire
+from sandbox.channel import Channel
+from sandbox.compiler import HOOK_FILENAME
+from sandbox.require import Importer
+
+ENTRY = "hook"
+HOOK_NAME = "hookcell-hook"  # of the namespace: no module has it, so that nothing finds a module by it
+_ballast = mmap.mmap(-1, 4 << 20)  # address space given back when memory is out, so that the end can still be told
+
+_spent = [(0, 0)]  # `usage()` when the last job of this process ended
+
+Ending = Literal["ok", "denied", "raised", "no_callback", "bad_result", "timeout", "out_of_memory"]
+
+
+class Console:
+    """`console.log` and `print`: log events, up to a bound, then one visible mark and silence."""
+
+    def __init__(self, channel: Channel, log_bytes: int) -> None:
+        self._send = channel.send
+        self._left = log_bytes
+
+    def log(self, *values: object) -> None:
+        """Level info."""
+        self._emit("info", values)
+
+    info = debug = log
+
+    def warn(self, *values: object) -> None:
+        """Level warn."""
+        self._emit("warn", values)
+
+    def error(self, *values: object) -> None:
+        """Level error."""
+        self._emit("error", values)
+
+    def print(self, *values: object, sep: str | None = " ", end: str | None = "\n", **_: object) -> None:
+        """The builtin print: one log event a call. `file` and `flush` mean nothing here."""
+        text = ("" if sep is None else str(sep)).join(map(str, values)) + ("" if end in ("\n", None) else str(end))
+        self._emit("info", (text,))
+
+    def _emit(self, level: wire.Level, values: tuple[object, ...]) -> None:
+        if self._left <= 0:
+            return
+        text = _utf8(" ".join(map(str, values)))
+        size = len(text.encode()) + wire.LOG_OVERHEAD_BYTES
+        if size > self._left:
+            kept = text.encode()[: max(self._left - wire.LOG_OVERHEAD_BYTES, 0)].decode(errors="ignore")
+            text, size = f"{kept}… [log truncated: the limit is reached]", self._left
+            level = "warn" if level == "info" else level
+        self._left -= size
+        self._send(wire.Log(level, text, line_of(sys._getframe(1)), time.time_ns() // 1_000_000))  # noqa: SLF001 - the only way to a caller's line
+
+
+class Callback:
+    """`cb(error=None, response=None)`: settles once; what comes later is a warning in the log."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.settled = False
+        self.error: Any = None
+        self.response: Any = None
+        self.line: int | None = None
+
+    def __call__(self, error: Any = None, response: Any = None) -> None:
+        if self.settled:
+            self._console.warn("cb was called again; only the first call counts")
+            return
+        self.settled, self.error, self.response = True, error, response
+        self.line = line_of(sys._getframe(1))  # noqa: SLF001 - the only way to a caller's line
+
+
+class Module:
+    """`module.exports = function`, for those who come from JavaScript."""
+
+    exports: Any = None
+
+
+def run(job: wire.Run, channel: Channel) -> wire.Done:
+    """Run one job and say how it ended and what it cost since the last one ended: waiting costs nothing."""
+    done = _run(job, channel)
+    before_us, _ = _spent[0]
+    _spent[0] = after_us, peak_bytes = usage()
+    return msgspec.structs.replace(done, cpu_us=max(after_us - before_us, 0), peak_bytes=peak_bytes)
+
+
+def _run(job: wire.Run, channel: Channel) -> wire.Done:
+    console = Console(channel, job.limits.log_bytes)
+    callback = Callback(console)
+    try:
+        _call(job, console, callback)
+    except MemoryError as error:
+        _ballast.close()
+        return _out_of_memory(error)
+    except BaseException as error:  # noqa: BLE001 - also SystemExit and what a hook derives from BaseException
+        if not callback.settled:
+            return _failed(error)
+        console.warn(f"after cb: {_describe(error)}")
+    return _settled(callback, job.limits.result_bytes)
+
+
+def _call(job: wire.Run, console: Console, callback: Callback) -> None:
+    given = document.parse(job.arguments)
+    context = given.setdefault("context", document.Document())
+    context["webtask"] = _webtask(job)
+    arguments = [callback if name == "cb" else given.get(name) for name in job.parameters]
+    namespace = _namespace(job, console)
+    namespace.update(zip(job.parameters, arguments, strict=True))
+    exec(marshal.loads(job.code), namespace)  # noqa: S102, S302 - the tenant's code, in the tenant's worker
+    entry = namespace["module"].exports or namespace.get(ENTRY)
+    if callable(entry):
+        entry(*arguments)
+
+
+def _namespace(job: wire.Run, console: Console) -> dict[str, Any]:
+    importer = Importer(job.seed)
+    namespace = {
+        **errors.SCOPE,
+        "__name__": HOOK_NAME,
+        "require": importer.require,
+        "console": console,
+        "module": Module(),
+    }
+    guards.install(guards.Own(namespace), importer.import_, console.print)
+    return namespace
+
+
+def _webtask(job: wire.Run) -> document.Document:
+    """`context.webtask`, without tokens. Source: AUTH0.md section 2.4."""
+    secrets = document.Document(job.secrets)
+    fields = {name: document.Document() for name in ("meta", "headers", "query", "params")}
+    return document.Document(
+        id=job.execution_id, execution_id=job.execution_id, secrets=secrets, data=document.Document(secrets), **fields
+    )
+
+
+def _settled(callback: Callback, result_bytes: int) -> wire.Done:
+    if not callback.settled:
+        return ended("no_callback", "the hook returned without calling cb; call cb() when done, cb(Error(…)) to fail")
+    if callback.error is not None and callback.error is not False:
+        return _denied(callback.error, callback.line)
+    try:
+        result = document.encode(callback.response)
+    except document.NotPlain as fault:
+        return ended("bad_result", f"the response is no JSON: {fault}", line=callback.line)
+    except Exception as error:  # noqa: BLE001 - a response whose own methods raise
+        return ended("bad_result", f"the response cannot be read: {_describe(error)}", line=callback.line)
+    if len(result) > result_bytes:
+        said = f"the response is {len(result)} bytes of JSON; the most allowed is {result_bytes}"
+        return ended("bad_result", said, line=callback.line)
+    return ended("ok", "", result=result)
+
+
+def _denied(error: Any, line: int | None) -> wire.Done:
+    if isinstance(error, BaseException):
+        name, message = _name(error), _text(error)
+    else:
+        message = error if isinstance(error, str) else getattr(error, "message", None) or _text(error)
+        name = "Error"
+    return ended("denied", message or name, line=line, error=_error_json(name, str(message), error))
+
+
+def _failed(error: BaseException) -> wire.Done:
+    if type(error) is KeyboardInterrupt or _text(error) is None:
+        return ended("raised", "the hook was interrupted")
+    return ended(
+        "raised", _describe(error), line=_line_of_error(error), error=_error_json(_name(error), _text(error), error)
+    )
+
+
+def _out_of_memory(error: MemoryError) -> wire.Done:
+    line = _line_of_error(error)
+    error.__traceback__ = None
+    return ended("out_of_memory", "the hook asked for more memory than a worker has", line=line)
+
+
+def _error_json(name: str, message: str, error: Any) -> bytes:
+    """{name, message, …own attributes}, what is no JSON or too large left out. Source: AUTH0.md section 2.1."""
+    shown: dict[str, Any] = {"name": _utf8(name), "message": _utf8(message)}
+    try:
+        own = vars(error) if isinstance(error, BaseException) else error if isinstance(error, dict) else {}
+        for key, value in list(own.items())[:20]:
+            shown.setdefault(str(key), document.plain(value, "error", 0))
+        raw = document.encode(shown)
+    except Exception:  # noqa: BLE001 - the tenant's own objects may raise anything
+        raw = document.encode({"name": _utf8(name), "message": _utf8(message)})
+    return raw if len(raw) <= wire.ERROR_BYTES else document.encode({"name": _utf8(name)[:100], "message": "too large"})
+
+
+def ended(
+    status: Ending,
+    message: str,
+    *,
+    line: int | None = None,
+    result: bytes | None = None,
+    error: bytes | None = None,
+) -> wire.Done:
+    """The ending frame; texts are cut to what a frame may hold."""
+    text = _utf8(message)
+    if len(text) > wire.MESSAGE_CHARS:
+        text = text[: wire.MESSAGE_CHARS - 1] + "…"
+    return wire.Done(status, text, line, result, error, 0, 0)
+
+
+def begin() -> int:
+    """Start the count of what jobs cost; return the largest resident size of the blank worker, in bytes."""
+    _spent[0] = usage()
+    return _spent[0][1]
+
+
+def usage() -> tuple[int, int]:
+    """Of this process so far: processor time in microseconds, largest resident size in bytes. See getrusage(2)."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return round((used.ru_utime + used.ru_stime) * 1_000_000), used.ru_maxrss << 10
+
+
+def line_of(frame: FrameType | None) -> int | None:
+    """The line of the innermost frame of the hook's own file, at or above `frame`."""
+    while frame is not None:
+        if frame.f_code.co_filename == HOOK_FILENAME:
+            return frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def _line_of_error(error: BaseException) -> int | None:
+    line, step = None, error.__traceback__
+    while step is not None:
+        if _is_hook(step):
+            line = step.tb_lineno
+        step = step.tb_next
+    return line
+
+
+def _is_hook(step: TracebackType) -> bool:
+    return step.tb_frame.f_code.co_filename == HOOK_FILENAME
+
+
+def _describe(error: BaseException) -> str:
+    text = _text(error)
+    return f"{_name(error)}: {text}" if text else _name(error)
+
+
+def _name(error: BaseException) -> str:
+    return _utf8(str(type(error).__name__))[:200]
+
+
+def _text(error: Any) -> str:
+    try:
+        return _utf8(str(error))
+    except Exception:  # noqa: BLE001 - a tenant's own __str__
+        return "(it cannot be shown)"
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+RunFunction = Callable[[wire.Run, Channel], wire.Done]

@@ -1,0 +1,35 @@
+"""The facade: an immutable bag of the names that the map offers of one module. No module, no loader behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+
+class Facade:
+    """What a hook holds after `import json`. It has no `__name__`, so that `from json import x` cannot fall back to the
+    interpreter's own table of modules when `x` is not offered.
+    """  # SECURITY: tests/escapes/test_facades.py
+
+    def __init__(self, title: str, offered: Mapping[str, Any]) -> None:
+        self.__dict__.update(offered)
+        self.__dict__["_title"] = title
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a hook's {self.__dict__['_title']} does not offer {name!r}")
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise TypeError(f"a hook may not change the module {self.__dict__['_title']}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise TypeError(f"a hook may not change the module {self.__dict__['_title']}")
+
+    def __repr__(self) -> str:
+        return f"<module {self.__dict__['_title']!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a module cannot be copied")
+
+    def offered(self) -> list[str]:
+        """The public names, sorted."""
+        return sorted(name for name in self.__dict__ if not name.startswith("_"))

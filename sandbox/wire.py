@@ -1,0 +1,250 @@
+"""The frames between engine and worker, and the messages between engine and zygote: the one file both sides import.
+
+A frame is four bytes of length, big-endian, and a msgpack array whose first element names its type. On a channel:
+
+    worker → engine   ready                          once, when locked down
+    engine → worker   check | run                    one job at a time
+    worker → engine   log*, then checked | done      exactly one ending frame a job
+
+A worker may be hostile: every bound below is checked before the engine looks at a value, and whatever does not fit
+(size, type, order, bytes that are no frame) is a `ProtocolError`, which ends that worker and that job, nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+PREFIX_BYTES = 4  # the length prefix
+JOB_BYTES = 4 << 20  # engine → worker: 1 MiB of arguments, 2 MiB of compiled code, secrets
+REPLY_BYTES = 4 << 20  # worker → engine: compiled code is the largest; results have a bound of their own
+LOG_OVERHEAD_BYTES = 32  # what a log event costs beside its text, so that a million empty ones are bounded too
+MESSAGE_CHARS = 4096  # of an outcome's message
+TEXT_CHARS = 1 << 20  # of one log event
+
+ERROR_BYTES = 64 << 10  # JSON of the error a hook passed on: its name, message and own fields
+
+Status = Literal[
+    "ok", "denied", "raised", "no_callback", "bad_result", "rejected", "timeout", "out_of_memory", "crashed"
+]
+Level = Literal["info", "warn", "error"]
+
+Message = Annotated[str, Meta(max_length=MESSAGE_CHARS)]
+Line = Annotated[int, Meta(ge=1, le=10_000_000)]
+Count = Annotated[int, Meta(ge=0, le=1 << 53)]
+
+
+class ProtocolError(Exception):
+    """The other end sent something that is no frame, or not the one expected."""
+
+
+class Limits(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What one job may use. Memory is the worker's limit, not a job's: the kernel holds it."""
+
+    wall_ms: int = 20_000  # from job sent to outcome received, by the engine's clock
+    result_bytes: int = 256 << 10  # JSON of what cb() was given
+    log_bytes: int = 64 << 10  # all log events of one job together, then a mark
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=True):
+    """One message on a worker's channel."""
+
+
+class Check(Frame, frozen=True, tag="check"):
+    """Job: compile a source under the policy; run nothing of it."""
+
+    source: str
+    parameters: tuple[str, ...]  # of the extensibility point, in order, `cb` last
+
+
+class Run(Frame, frozen=True, tag="run"):
+    """Job: run code that an earlier check of the same tenant made."""
+
+    code: bytes  # as `Checked.code`
+    parameters: tuple[str, ...]  # of the extensibility point, in order, `cb` last
+    arguments: bytes  # one JSON object, by parameter name
+    secrets: dict[str, str]  # of this hook, readable as context.webtask.secrets
+    execution_id: str  # stands as context.webtask.id
+    seed: int  # of the hook's `random`, fresh for every job unless a case fixes it
+    limits: Limits
+
+
+class Probe(Frame, frozen=True, tag="probe"):
+    """Job of a prober, never of a worker: try one thing that must not work. See sandbox/probes.py."""
+
+    name: str
+
+
+class Ready(Frame, frozen=True, tag="ready"):
+    """The worker is locked down and waits for a job."""
+
+    peak_bytes: Count  # largest resident size so far: what a blank worker has
+
+
+class Log(Frame, frozen=True, tag="log"):
+    """One line that the hook logged."""
+
+    level: Level
+    text: Annotated[str, Meta(max_length=TEXT_CHARS)]
+    line: Line | None  # of the hook's source
+    at_ms: Count  # milliseconds since the epoch, by the worker's clock
+
+
+class Diagnostic(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One thing the policy refuses, where it stands and what to write instead."""
+
+    rule: Annotated[str, Meta(max_length=64)]
+    line: Line
+    column: Count  # from 1, in characters
+    end: Count  # column after the last character, on the same line
+    message: Message
+    hint: Message
+
+
+class Checked(Frame, frozen=True, tag="checked"):
+    """End of a check: the code, or why there is none."""
+
+    diagnostics: Annotated[tuple[Diagnostic, ...], Meta(max_length=100)]
+    code: bytes | None  # marshalled; opaque to the engine, loaded only in a worker of the same tenant
+
+
+class Done(Frame, frozen=True, tag="done"):
+    """End of a run, as the worker tells it."""
+
+    status: Literal["ok", "denied", "raised", "no_callback", "bad_result", "timeout", "out_of_memory"]
+    message: Message
+    line: Line | None  # of the hook's source, where it ended
+    result: bytes | None  # JSON, when `ok`
+    error: Annotated[bytes, Meta(max_length=ERROR_BYTES)] | None  # JSON {name, message, …}, when `denied` or `raised`
+    cpu_us: Count  # processor time of this job
+    peak_bytes: Count  # largest resident size of the worker so far
+
+
+class Probed(Frame, frozen=True, tag="probed"):
+    """What a prober found: `held` is false when the thing worked."""
+
+    name: Annotated[str, Meta(max_length=64)]
+    held: bool
+    detail: Message
+
+
+Job = Check | Run | Probe
+Reply = Ready | Log | Checked | Done | Probed
+
+jobs: msgspec.msgpack.Decoder[Job] = msgspec.msgpack.Decoder(Job)
+replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+_encoder = msgspec.msgpack.Encoder()
+
+FrameType = TypeVar("FrameType")
+
+
+def pack(frame: Frame) -> bytes:
+    """The bytes of a frame, length first."""
+    buffer = bytearray(PREFIX_BYTES)
+    _encoder.encode_into(frame, buffer, PREFIX_BYTES)
+    buffer[:PREFIX_BYTES] = (len(buffer) - PREFIX_BYTES).to_bytes(PREFIX_BYTES, "big")
+    return bytes(buffer)
+
+
+def parse(body: bytes | bytearray | memoryview, decoder: msgspec.msgpack.Decoder[FrameType]) -> FrameType:
+    """The frame in `body`. Raises ProtocolError for anything else."""
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
+        raise ProtocolError(f"not a frame: {error}"[:200]) from None
+
+
+class FrameReader:
+    """Cuts a byte stream into frames. Holds at most one frame of `limit` bytes that is not yet whole."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes | memoryview) -> list[bytes]:
+        """The bodies that `data` completes. Raises ProtocolError on a length over the limit, before it is read."""
+        buffer = self._buffer
+        if not buffer and len(data) >= PREFIX_BYTES and int.from_bytes(data[:PREFIX_BYTES], "big") == len(data) - 4:
+            return [bytes(data[PREFIX_BYTES:])]  # one whole frame: nearly always
+        buffer += data
+        bodies, start = [], 0
+        while len(buffer) - start >= PREFIX_BYTES:
+            length = int.from_bytes(buffer[start : start + PREFIX_BYTES], "big")
+            if length > self._limit:
+                raise ProtocolError(f"a frame of {length} bytes; the most allowed is {self._limit}")
+            if len(buffer) - start - PREFIX_BYTES < length:
+                break
+            start += PREFIX_BYTES
+            bodies.append(bytes(buffer[start : start + length]))
+            start += length
+        del buffer[:start]
+        return bodies
+
+
+def is_json(raw: bytes) -> bool:
+    """Whether `raw` is one JSON value in UTF-8: a worker's word is not taken for it."""
+    try:
+        msgspec.json.decode(raw, strict=True)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return True
+
+
+# --- engine ↔ zygote: one SEQPACKET message each, descriptors beside it ------------------------------------------------
+
+
+class Fork(msgspec.Struct, frozen=True, tag="fork"):
+    """Engine → zygote: make a worker, or a prober that tries one thing and says what came of it."""
+
+    prober: bool = False
+
+
+class Forked(msgspec.Struct, frozen=True, tag="forked"):
+    """Zygote → engine: its pid there; beside it the channel and the pidfd. Answers come in the order of the asking."""
+
+    pid: int
+
+
+class Exited(msgspec.Struct, frozen=True, tag="exited"):
+    """Zygote → engine: a worker ended. `status` as waitpid(2) gives it, decoded: an exit code, or minus the signal."""
+
+    pid: int
+    status: int
+
+
+class Standing(msgspec.Struct, frozen=True, tag="standing"):
+    """Zygote → engine, first: it is up. `missing` maps a layer that the kernel refused to its reason."""
+
+    missing: dict[str, str]
+
+
+Order = Fork
+Report = Forked | Exited | Standing
+orders: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
+reports: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
+CONTROL_BYTES = 64 << 10
+
+
+def pack_control(message: Order | Report) -> bytes:
+    """The bytes of a control message, for one SEQPACKET send."""
+    return _encoder.encode(message)
+
+
+LAYERS = {
+    "unprivileged": "being root on the host: signals, files, devices of every user",
+    "namespaces": "seeing or signalling the host's processes, its network, its IPC objects",
+    "empty_root": "any file of the host, also /proc and /dev/shm: there is none",
+    "environment": "reading settings or keys from the environment",
+    "capabilities": "mounting, raw sockets, changing ids inside its own namespace",
+    "dumpable": "ptrace and /proc/PID/mem between processes of one user",
+    "no_new_privs": "gaining privilege through a set-user-id program",
+    "descriptors": "inherited sockets and files: other workers' channels, the control socket",
+    "rlimits": "using up memory, descriptors, processes or disk",
+    "parent_death": "outliving the engine",
+    "landlock": "opening any path, TCP, signals to processes outside",
+    "seccomp": "every system call but the thirty that running Python needs",
+}  # in the order in which they are put on; each with what it stops
+LAYER_NAMES = tuple(LAYERS)
+LAYER_EXIT = 100  # a process whose lockdown failed exits with this plus the layer's place in LAYER_NAMES

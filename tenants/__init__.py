@@ -1,0 +1,1 @@
+"""Trusted storage: tenants, hooks, secrets, executions. Empty until the store lands."""
