@@ -110,6 +110,15 @@ class Engine:
             outcome = await run_turn(worker, job, self._config.grace_ms)
         return _with_source(outcome, hook.source)
 
+    async def job(self, hook: Hook, arguments: Mapping[str, Any] | bytes) -> wire.Run:
+        """What a worker would be given, for measuring a turn alone. Raises as `run`, and BadSource when rejected."""
+        point = point_named(hook.trigger_id)
+        raw = point.encode_arguments(arguments, self._config.arguments_bytes)
+        compiled = await self._compile(hook, point)
+        if compiled.code is None:
+            raise BadSource(compiled.outcome.message)
+        return self._job(hook, point, compiled.code, raw)
+
     def _job(self, hook: Hook, point: Point, code: bytes, arguments: bytes) -> wire.Run:
         seed = secrets.randbits(62) if hook.seed is None else hook.seed
         return wire.Run(

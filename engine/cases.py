@@ -83,7 +83,7 @@ def find_cases(folder: Path) -> list[tuple[Path, CaseFile]]:
     listed = sorted(folder.rglob(f"*{ENDING}"))
     if not listed:
         raise BadInput(f"there is no *{ENDING} file below {str(folder)!r}")
-    strangers = sorted({path for path in folder.rglob("*.py")} - {_hook_of(path) for path in listed})
+    strangers = sorted(set(folder.rglob("*.py")) - {_hook_of(path) for path in listed})
     if strangers:
         raise BadInput(f"{strangers[0]} has no cases; write {strangers[0].with_suffix(ENDING).name} beside it")
     return [(_hook_of(path), _parse(path)) for path in listed]

@@ -1,4 +1,4 @@
-"""How a job ended, as callers see it. Shape: DESIGN section 9, "the whole outcome", and `error`, `source`, `diagnostics`."""
+"""How a job ended, as callers see it: the whole outcome, as `hookcell run --json` prints it."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ _LAST_MS = 253_402_300_799_000  # the year 9999: a hostile clock may say anythin
 
 
 async def run_turn(worker: Worker, job: wire.Run, grace_ms: int) -> Outcome:
-    """How the job ended. Never raises for what the hook did; afterwards `worker.gone` tells whether it is still of use."""
+    """How the job ended. Never raises for what the hook did; `worker.gone` tells whether it is still of use."""
     begun = time.perf_counter()
     heard = _Heard(job.limits.log_bytes)
     deadline = _Deadline(worker, job.limits.wall_ms, grace_ms)
@@ -98,9 +98,7 @@ async def check_turn(worker: Worker, job: wire.Check, wall_ms: int) -> tuple[Out
     deadline = _Deadline(worker, wall_ms, 0)
     try:
         await worker.send(job)
-        frame = await worker.receive()
-        if not isinstance(frame, wire.Checked) or not worker.quiet:
-            raise wire.ProtocolError("a check ends with one `checked`")
+        frame = _only_checked(await worker.receive(), worker)
         return _check_outcome(frame, begun), frame.code
     except WorkerGone as gone:
         status, message = await _explain(worker, gone, deadline, f"{wall_ms} ms")
@@ -113,6 +111,12 @@ async def check_turn(worker: Worker, job: wire.Check, wall_ms: int) -> tuple[Out
         raise
     finally:
         deadline.cancel()
+
+
+def _only_checked(frame: wire.Reply, worker: Worker) -> wire.Checked:
+    if not isinstance(frame, wire.Checked) or not worker.quiet:
+        raise wire.ProtocolError("a check ends with one `checked`")
+    return frame
 
 
 async def _listen(worker: Worker, heard: _Heard, limits: wire.Limits) -> wire.Done:
@@ -183,16 +187,22 @@ async def _explain(worker: Worker, gone: WorkerGone, deadline: _Deadline, limit:
         return "timeout", f"no result within {limit}; the hook was inside one long operation that cannot be interrupted"
     if gone.fault:
         return _protocol(gone.fault)
-    status = await ended(worker)
-    if status == -signal.SIGKILL:
-        return "out_of_memory", "the machine ran out of memory and the hook was ended"
-    if status == -signal.SIGXCPU:
-        return "timeout", "the hook used up its processor time"
-    if status == -signal.SIGSYS:
-        return "crashed", "the hook tried something that no hook may do, and was ended by the kernel"
+    return _death(await ended(worker))
+
+
+def _death(status: int) -> tuple[wire.Status, str]:
+    if -status in _DEATHS:
+        return _DEATHS[-status]
     if status < 0:
         return "crashed", f"the hook crashed its Python process (signal {-status})"
     return "crashed", "the hook's process ended by itself before the hook did"
+
+
+_DEATHS: dict[int, tuple[wire.Status, str]] = {
+    signal.SIGKILL: ("out_of_memory", "the machine ran out of memory and the hook was ended"),
+    signal.SIGXCPU: ("timeout", "the hook used up its processor time"),
+    signal.SIGSYS: ("crashed", "the hook tried something that no hook may do, and was ended by the kernel"),
+}
 
 
 def _protocol(fault: str) -> tuple[wire.Status, str]:

@@ -21,7 +21,7 @@ _view = memoryview(_buffer)
 _MOST_PENDING = 4096  # frames not yet looked at: a turn looks at once, so more is a flood
 
 
-class WorkerGone(Exception):  # noqa: N818 - what happened, not an error of ours
+class WorkerGone(Exception):
     """The worker's channel closed, or it broke the protocol (then `fault` says how)."""
 
     def __init__(self, fault: str | None) -> None:

@@ -33,7 +33,7 @@ class Own:
 
 
 def check_attribute(name: str) -> str:
-    """`name`, if a hook may use it on any object. Raises AttributeError; TypeError for a str of the hook's own making."""
+    """`name`, if a hook may use it on any object. Raises AttributeError; TypeError for a subclass of str."""
     if type(name) is not str:
         raise TypeError("an attribute name is a plain str")
     if name.startswith("_") or name in REFUSED_ATTRIBUTES:
@@ -86,8 +86,8 @@ _formatter = _GuardedFormatter()
 
 
 def _formatter_of(owner: Any, name: str) -> Callable[..., str]:
-    if isinstance(owner, type):
-        raise AttributeError(f"call {name} on a text, not on the class")
+    if not isinstance(owner, str):  # str.format itself, to be called on a text later
+        raise AttributeError(f"call {name} on a text, not on the class")  # noqa: TRY004 - as of a missing attribute
     text = str.__str__(owner)
     if name == "format":
         return lambda *args, **kwargs: _formatter.vformat(text, args, kwargs)
@@ -143,11 +143,11 @@ def type_of(value: Any) -> type:
     return type(value)
 
 
-# Left out, and why: eval exec compile __import__ open input breakpoint (reach outside the hook) · globals locals vars dir
-# (hand out namespaces with the guards in them) · id hash (addresses and the hash seed of the zygote) · memoryview
+# Left out, and why: eval exec compile __import__ open input breakpoint (reach outside the hook) · globals locals vars
+# dir (hand out namespaces with the guards in them) · id hash (addresses and the hash seed of the zygote) · memoryview
 # (writes under other objects) · help exit quit copyright credits license (interactive) · BaseException SystemExit
-# KeyboardInterrupt GeneratorExit (swallowing them serves no hook) · ExceptionGroup (except* comes with its own guard) ·
-# aiter anext (a hook is one synchronous call) · super (comes with its own guard).
+# KeyboardInterrupt GeneratorExit (swallowing them serves no hook) · ExceptionGroup (except* is not accepted) · aiter
+# anext (a hook is one synchronous call) · super (its methods begin with an underscore).
 BUILTIN_NAMES = """
     abs all any ascii bin bool bytearray bytes callable chr classmethod complex dict divmod enumerate filter float
     frozenset hex int isinstance issubclass iter len list map max min next object oct ord pow property range repr

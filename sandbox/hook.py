@@ -70,22 +70,24 @@ class Console:
         self._send(wire.Log(level, text, line_of(sys._getframe(1)), time.time_ns() // 1_000_000))  # noqa: SLF001 - the only way to a caller's line
 
 
-class Callback:
-    """`cb(error=None, response=None)`: settles once; what comes later is a warning in the log."""
+class Settlement:
+    """How the hook said it ended. Not within its reach: it holds only the function that `callback` makes."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self.settled = False
-        self.error: Any = None
-        self.response: Any = None
-        self.line: int | None = None
+    done: wire.Done | None = None
 
-    def __call__(self, error: Any = None, response: Any = None) -> None:
-        if self.settled:
-            self._console.warn("cb was called again; only the first call counts")
+
+def callback(settlement: Settlement, console: Console, result_bytes: int) -> Callable[..., None]:
+    """`cb(error=None, response=None)`: settles once, by what the response is now; a later call is only a warning."""
+
+    def cb(error: Any = None, response: Any = None) -> None:
+        if settlement.done is not None:
+            console.warn("cb was called again; only the first call counts")
             return
-        self.settled, self.error, self.response = True, error, response
-        self.line = line_of(sys._getframe(1))  # noqa: SLF001 - the only way to a caller's line
+        line = line_of(sys._getframe(1))  # noqa: SLF001 - the only way to a caller's line
+        failed = error is not None and error is not False
+        settlement.done = _denied(error, line) if failed else _responded(response, line, result_bytes)
+
+    return cb
 
 
 class Module:
@@ -104,24 +106,27 @@ def run(job: wire.Run, channel: Channel) -> wire.Done:
 
 def _run(job: wire.Run, channel: Channel) -> wire.Done:
     console = Console(channel, job.limits.log_bytes)
-    callback = Callback(console)
+    settlement = Settlement()
     try:
-        _call(job, console, callback)
+        _call(job, console, callback(settlement, console, job.limits.result_bytes))
     except MemoryError as error:
         _ballast.close()
         return _out_of_memory(error)
     except BaseException as error:  # noqa: BLE001 - also SystemExit and what a hook derives from BaseException
-        if not callback.settled:
+        if settlement.done is None:
             return _failed(error)
         console.warn(f"after cb: {_describe(error)}")
-    return _settled(callback, job.limits.result_bytes)
+    return settlement.done or ended("no_callback", _NO_CALLBACK)
 
 
-def _call(job: wire.Run, console: Console, callback: Callback) -> None:
+_NO_CALLBACK = "the hook returned without calling cb; call cb() when done, cb(Error(…)) to fail"
+
+
+def _call(job: wire.Run, console: Console, cb: Callable[..., None]) -> None:
     given = document.parse(job.arguments)
     context = given.setdefault("context", document.Document())
     context["webtask"] = _webtask(job)
-    arguments = [callback if name == "cb" else given.get(name) for name in job.parameters]
+    arguments = [cb if name == "cb" else given.get(name) for name in job.parameters]
     namespace = _namespace(job, console)
     namespace.update(zip(job.parameters, arguments, strict=True))
     exec(marshal.loads(job.code), namespace)  # noqa: S102, S302 - the tenant's code, in the tenant's worker
@@ -152,20 +157,18 @@ def _webtask(job: wire.Run) -> document.Document:
     )
 
 
-def _settled(callback: Callback, result_bytes: int) -> wire.Done:
-    if not callback.settled:
-        return ended("no_callback", "the hook returned without calling cb; call cb() when done, cb(Error(…)) to fail")
-    if callback.error is not None and callback.error is not False:
-        return _denied(callback.error, callback.line)
+def _responded(response: Any, line: int | None, result_bytes: int) -> wire.Done:
     try:
-        result = document.encode(callback.response)
+        result = document.encode(response)
     except document.NotPlain as fault:
-        return ended("bad_result", f"the response is no JSON: {fault}", line=callback.line)
+        return ended("bad_result", f"the response is no JSON: {fault}", line=line)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - a response whose own methods raise
-        return ended("bad_result", f"the response cannot be read: {_describe(error)}", line=callback.line)
+        return ended("bad_result", f"the response cannot be read: {_describe(error)}", line=line)
     if len(result) > result_bytes:
         said = f"the response is {len(result)} bytes of JSON; the most allowed is {result_bytes}"
-        return ended("bad_result", said, line=callback.line)
+        return ended("bad_result", said, line=line)
     return ended("ok", "", result=result)
 
 
@@ -173,17 +176,14 @@ def _denied(error: Any, line: int | None) -> wire.Done:
     if isinstance(error, BaseException):
         name, message = _name(error), _text(error)
     else:
-        message = error if isinstance(error, str) else getattr(error, "message", None) or _text(error)
-        name = "Error"
-    return ended("denied", message or name, line=line, error=_error_json(name, str(message), error))
+        said = error.get("message") if isinstance(error, dict) else None
+        name, message = "Error", _text(error if said is None else said)
+    return ended("denied", message or name, line=line, error=_error_json(name, message, error))
 
 
 def _failed(error: BaseException) -> wire.Done:
-    if type(error) is KeyboardInterrupt or _text(error) is None:
-        return ended("raised", "the hook was interrupted")
-    return ended(
-        "raised", _describe(error), line=_line_of_error(error), error=_error_json(_name(error), _text(error), error)
-    )
+    shown = _error_json(_name(error), _text(error), error)
+    return ended("raised", _describe(error), line=_line_of_error(error), error=shown)
 
 
 def _out_of_memory(error: MemoryError) -> wire.Done:
@@ -272,6 +272,3 @@ def _text(error: Any) -> str:
 
 def _utf8(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
-
-
-RunFunction = Callable[[wire.Run, Channel], wire.Done]

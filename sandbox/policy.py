@@ -92,7 +92,7 @@ class Policy(Transformer):  # type: ignore[misc]
         return node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
-        """`a.b += c` → `_write_(a).b += c`: the read goes past the guard, so names it would replace are refused here."""
+        """`a.b += c` → `_write_(a).b += c`: the read is past the guard, so what it would replace is refused here."""
         if isinstance(node.target, ast.Attribute) and node.target.attr in ("format", "format_map"):
             self.refuse(node.target, "attribute", f"a hook may not change the attribute {node.target.attr!r}")
         return self._visit_inside(node)

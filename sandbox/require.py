@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +114,3 @@ def _nearest_module(module: object) -> str:
     near = difflib.get_close_matches(str(module)[:50], MODULE_MAP, 1, 0.6)
     offer = ", ".join(MODULE_MAP)
     return f"did you mean {near[0]!r}?" if near else f"available: {offer}"
-
-
-RequireFunction = Callable[[str], Facade]

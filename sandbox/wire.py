@@ -192,7 +192,7 @@ def is_json(raw: bytes) -> bool:
     return True
 
 
-# --- engine ↔ zygote: one SEQPACKET message each, descriptors beside it ------------------------------------------------
+# engine ↔ zygote: one SEQPACKET message each, descriptors beside it
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):

@@ -1,6 +1,6 @@
 """The command line. Each command is a file, loaded when it is asked for: `hookcell --help` must be quick.
 
-Exit status: 0 all is well · 1 a hook, a case or a layer is not · 2 the input cannot be used, or nothing could be started.
+Exit status: 0 all is well · 1 a hook, a case or a layer is not · 2 the input cannot be used, or nothing was started.
 """
 
 from __future__ import annotations

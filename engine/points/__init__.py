@@ -1,7 +1,7 @@
 """Extensibility points are data: the YAML files of this folder, one a point, read once.
 
-Shape of a file: `id`, `title`, `about`, `blocking`, `parameters` (in order, `cb` last), `arguments` and `response` (JSON
-Schema), `default_response`, `failure_log_type`, `starter` (source of a first hook), `sample` (arguments to try it with).
+Shape of a file: `id`, `title`, `about`, `blocking`, `parameters` (in order, `cb` last), `arguments` and `response`
+(JSON Schema), `default_response`, `failure_log_type`, `starter` (source of a first hook), `sample` (arguments for it).
 """
 
 from __future__ import annotations

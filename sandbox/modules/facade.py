@@ -7,9 +7,11 @@ from typing import Any, NoReturn
 
 
 class Facade:
-    """What a hook holds after `import json`. It has no `__name__`, so that `from json import x` cannot fall back to the
-    interpreter's own table of modules when `x` is not offered.
-    """  # SECURITY: tests/escapes/test_facades.py
+    """What a hook holds after `import json`.
+
+    It has no `__name__`, so that `from json import x` cannot fall back to the interpreter's own table of modules when
+    `x` is not offered. SECURITY: tests/escapes/test_facades.py
+    """
 
     def __init__(self, title: str, offered: Mapping[str, Any]) -> None:
         self.__dict__.update(offered)

@@ -48,7 +48,7 @@ def named_tuple(name: str, fields: str | Iterable[str]) -> type:
     listed = fields.replace(",", " ").split() if type(fields) is str else list(fields)
     if type(name) is not str or not all(type(field) is str and field.isascii() for field in listed):
         raise TypeError("namedtuple takes plain texts")  # SECURITY: a str subclass could answer isidentifier() itself
-    return collections.namedtuple(name, listed)  # type: ignore[misc]  # noqa: PYI024 - the whole point
+    return collections.namedtuple(name, listed)  # noqa: PYI024 - the whole point
 
 
 def make_functools(_: int) -> dict[str, Any]:

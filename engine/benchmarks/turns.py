@@ -1,0 +1,125 @@
+"""How dear is a turn: against a bare echo of the same bytes, in a process of its own each time, past its deadline?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import statistics
+import time
+from collections.abc import Callable
+
+from engine.app import Engine, Hook, Limits
+from engine.benchmarks import Figure
+from engine.points import point_named
+from engine.turn import run_turn
+from engine.worker import Worker
+from sandbox import wire
+
+POINT = "post-change-password"
+TRIVIAL = 'def hook(user, context, cb): cb(None, {"hello": user.username})'
+ENDLESS = (
+    "def hook(user, context, cb):\n    while True: pass",
+    "import itertools\ndef hook(user, context, cb):\n    sum(itertools.repeat(0))",
+)
+_ROUNDS, _ROUND = 15, 300
+
+
+async def warm_turn(engine: Engine, advance: Callable[[], None]) -> Figure:
+    """The p50 of a warm turn of a trivial hook over the p50 of an echo of as many bytes by a bare process."""
+    job = await _trivial_job(engine)
+    ratios, turns, echoes = [], [], []
+    with _Echo() as echo:
+        async with engine.pool.lease("bench", reuse=True) as worker:
+            sent, answered = len(wire.pack(job)), await _answer_bytes(worker, job)
+            for _ in range(_ROUNDS):
+                echoes.append(statistics.median(echo.measure(sent, answered) for _ in range(_ROUND)))
+                turns.append(statistics.median([await _measure_turn(worker, job) for _ in range(_ROUND)]))
+                ratios.append(turns[-1] / echoes[-1])
+                advance()
+    detail = f"{statistics.median(turns):.0f} µs over {statistics.median(echoes):.0f} µs, {sent} bytes there"
+    return Figure(
+        name="warm turn ÷ bare echo, p50", measured=statistics.median(ratios), unit="×", budget=4, detail=detail
+    )
+
+
+async def invocations(engine: Engine, advance: Callable[[], None]) -> Figure:
+    """Runs a second when every run has a fresh process."""
+    hook, sample = Hook(TRIVIAL, POINT, mode="invocation", tenant="bench"), point_named(POINT).sample
+    await engine.run(hook, sample)
+    rates = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        await asyncio.gather(*(_repeat(engine, hook, 100) for _ in range(4)))
+        rates.append(400 / (time.perf_counter() - begun))
+        advance()
+    return Figure(
+        name="runs in mode invocation", measured=statistics.median(rates), unit="/s", budget=500, at_least=True
+    )
+
+
+async def overshoot(engine: Engine, advance: Callable[[], None]) -> Figure:
+    """How long after its deadline an endless hook's outcome is there: loops of Python and of C, by turns."""
+    wall_ms = 200
+    late = []
+    for number in range(100):
+        hook = Hook(ENDLESS[number % 2], POINT, tenant="bench", limits=Limits(wall_ms=wall_ms))
+        outcome = await engine.run(hook, point_named(POINT).sample)
+        assert outcome.status == "timeout", outcome
+        late.append(outcome.usage.wall_ms - wall_ms)
+        advance()
+    late.sort()
+    detail = f"p50 {statistics.median(late):.1f} ms of {wall_ms} ms deadlines"
+    return Figure(name="deadline overshoot, p99", measured=late[98], unit="ms", budget=50, detail=detail)
+
+
+async def _repeat(engine: Engine, hook: Hook, times: int) -> None:
+    for _ in range(times):
+        outcome = await engine.run(hook, point_named(POINT).sample)
+        assert outcome.status == "ok", outcome
+
+
+async def _trivial_job(engine: Engine) -> wire.Run:
+    return await engine.job(Hook(TRIVIAL, POINT, tenant="bench"), point_named(POINT).sample)
+
+
+async def _answer_bytes(worker: Worker, job: wire.Run) -> int:
+    await worker.send(job)
+    return len(wire.pack(await worker.receive()))
+
+
+async def _measure_turn(worker: Worker, job: wire.Run) -> float:
+    begun = time.perf_counter()
+    outcome = await run_turn(worker, job, 100)
+    assert outcome.status == "ok", outcome
+    return (time.perf_counter() - begun) * 1e6
+
+
+class _Echo:
+    """A process that answers each message with as many bytes as it is told to: the least a conversation can cost."""
+
+    def __enter__(self) -> _Echo:
+        self._ours, theirs = socket.socketpair()
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._ours.close()
+            _echo(theirs)
+        theirs.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ours.close()
+        os.waitpid(self._pid, 0)
+
+    def measure(self, sent: int, answered: int) -> float:
+        """Microseconds of one exchange."""
+        begun = time.perf_counter()
+        self._ours.send(answered.to_bytes(4, "big") + bytes(sent - 4))
+        self._ours.recv(1 << 16)
+        return (time.perf_counter() - begun) * 1e6
+
+
+def _echo(channel: socket.socket) -> None:
+    while data := channel.recv(1 << 16):
+        channel.send(bytes(int.from_bytes(data[:4], "big")))
+    os._exit(0)

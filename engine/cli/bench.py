@@ -1,0 +1,87 @@
+"""`hookcell bench`: the figures of docs/performance.md, measured here and now."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import platform
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from engine.benchmarks import Figure
+
+_STEPS = 15 + 5 + 100 + 1 + 5
+
+
+@click.command(name="bench")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def command(*, as_json: bool) -> None:
+    """Measure turns, processes, deadlines and memory, each beside its budget. Takes about a minute.
+
+    Exit status: 0 always: a figure is news, not a verdict.
+    """
+    figures = asyncio.run(_measure_all(quiet=as_json or not sys.stderr.isatty()))
+    if as_json:
+        _print_json(figures)
+    else:
+        _print(figures)
+
+
+async def _measure_all(*, quiet: bool) -> list[Figure]:
+    from rich.console import Console  # noqa: PLC0415 - loaded when needed
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from engine.app import Engine, zygote_setting  # noqa: PLC0415
+    from engine.benchmarks import footprint, turns  # noqa: PLC0415
+    from engine.config import Config  # noqa: PLC0415
+    from engine.spawner import Spawner  # noqa: PLC0415
+
+    config = Config()
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
+        bar = progress.add_task("measuring", total=_STEPS)
+
+        def advance() -> None:
+            progress.advance(bar)
+
+        async with Engine(config) as engine:
+            figures = [
+                await measure(engine, advance) for measure in (turns.warm_turn, turns.invocations, turns.overshoot)
+            ]
+        spawner = Spawner(zygote_setting(config))
+        figures.append(await footprint.blank_memory(spawner, advance))
+        await spawner.close()
+        figures.append(await asyncio.to_thread(footprint.command_line, advance))
+    return figures
+
+
+def _print(figures: list[Figure]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - loaded when needed
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("what", "measured", "budget", "met", "made of", box=None, pad_edge=False)
+    for figure in figures:
+        sign = "≥" if figure.at_least else "≤"
+        met = "[green]yes[/]" if figure.met else "[red]no[/]"
+        measured, budget = f"{figure.measured:.3g} {figure.unit}", f"{sign} {figure.budget:g} {figure.unit}"
+        table.add_row(figure.name, measured, budget, met, figure.detail)
+    console = Console(width=max(Console().width, 120))
+    console.print(table)
+    console.print(f"\n{os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}")
+
+
+def _print_json(figures: list[Figure]) -> None:
+    import msgspec  # noqa: PLC0415 - loaded when needed
+
+    shown = {
+        "figures": [dataclasses.asdict(figure) | {"met": figure.met} for figure in figures],
+        "machine": {
+            "processors": os.cpu_count(),
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+        },
+    }
+    click.echo(msgspec.json.encode(shown).decode())
