@@ -16,7 +16,7 @@ from collections import deque
 
 from sandbox import wire
 
-_buffer = bytearray(64 << 10)  # of every worker in turn: what is read is copied out at once
+_buffer = bytearray(wire.PACKET_BYTES)  # of every worker in turn: what is read is copied out at once
 _view = memoryview(_buffer)
 _MOST_PENDING = 4096  # frames not yet looked at: a turn looks at once, so more is a flood
 
@@ -54,16 +54,20 @@ class Worker:
 
     async def send(self, frame: wire.Frame) -> None:
         """Write a whole frame. Raises WorkerGone."""
-        data = wire.pack(frame)
         if self.gone:
             raise WorkerGone(self._fault)
         try:
-            sent = self._channel.send(data)
-            if sent < len(data):
-                await self._loop.sock_sendall(self._channel, memoryview(data)[sent:])
+            for packet in wire.packets(wire.pack(frame)):
+                await self._send(packet)
         except OSError:
             self._close(None)
             raise WorkerGone(self._fault) from None
+
+    async def _send(self, packet: memoryview) -> None:
+        try:
+            self._channel.send(packet)
+        except BlockingIOError:
+            await self._loop.sock_sendall(self._channel, packet)
 
     async def receive(self) -> wire.Reply:
         """The next frame. Raises WorkerGone. One caller at a time: the turn."""

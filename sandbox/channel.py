@@ -13,7 +13,7 @@ import msgspec
 from sandbox import wire
 
 SOFT_STOP = signal.SIGUSR1  # the engine's word that a job's time is nearly up
-_buffer = bytearray(64 << 10)  # one a process, made before the fork: a worker touches only the pages it fills
+_buffer = bytearray(wire.PACKET_BYTES)  # one a process, made before the fork: a worker touches only the pages it fills
 _view = memoryview(_buffer)
 
 
@@ -42,10 +42,9 @@ class Channel:
 
     def send(self, frame: wire.Frame) -> None:
         """Write a whole frame."""
-        rest = memoryview(wire.pack(frame))
         self._writing = True
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        for packet in wire.packets(wire.pack(frame)):
+            os.write(self._descriptor, packet)
         self._writing = False
         if self._waiting is not None:
             self._waiting()

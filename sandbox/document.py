@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any
 
+import msgspec
+
 _DEPTH = 100  # of nesting in a result: deeper is a cycle or an attack
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -40,7 +42,15 @@ class Document(dict[str, Any]):
 
 
 _decode = json.JSONDecoder(object_hook=Document).decode
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False).encode
+_encode_any = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False).encode
+
+
+def _encode(value: Any) -> bytes:
+    """JSON of exact types: by the quick encoder, which has no integers over 64 bits, or by the one that has."""
+    try:
+        return msgspec.json.encode(value)
+    except OverflowError:
+        return _encode_any(value).encode()
 
 
 class NotPlain(ValueError):
@@ -57,7 +67,7 @@ def encode(value: Any) -> bytes:
     if value is None:
         return b"null"
     try:
-        return _encode(plain(value, "result", 0)).encode()
+        return _encode(plain(value, "result", 0))
     except UnicodeEncodeError:
         raise NotPlain("a text in the result holds half of a surrogate pair, which UTF-8 cannot carry") from None
     except NotPlain:

@@ -12,7 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Literal
 
 import msgspec
@@ -26,6 +26,8 @@ ENTRY = "hook"
 HOOK_NAME = "hookcell-hook"  # of the namespace: no module has it, so that nothing finds a module by it
 _ballast = mmap.mmap(-1, 4 << 20)  # address space given back when memory is out, so that the end can still be told
 
+_MOST_LOADED = 32  # code objects kept
+_loaded: dict[bytes, CodeType] = {}
 _spent = [(0, 0)]  # `usage()` when the last job of this process ended
 
 Ending = Literal["ok", "denied", "raised", "no_callback", "bad_result", "timeout", "out_of_memory"]
@@ -129,10 +131,21 @@ def _call(job: wire.Run, console: Console, cb: Callable[..., None]) -> None:
     arguments = [cb if name == "cb" else given.get(name) for name in job.parameters]
     namespace = _namespace(job, console)
     namespace.update(zip(job.parameters, arguments, strict=True))
-    exec(marshal.loads(job.code), namespace)  # noqa: S102, S302 - the tenant's code, in the tenant's worker
+    exec(_load(job.code), namespace)  # noqa: S102 - the tenant's code, in the tenant's worker
     entry = namespace["module"].exports or namespace.get(ENTRY)
     if callable(entry):
         entry(*arguments)
+    namespace.clear()  # its functions hold it in a circle: gone now, and not when the collector comes
+
+
+def _load(code: bytes) -> CodeType:
+    """The code object of a compiled hook. Kept for the tenant's next job: it is immutable, and warm."""
+    loaded = _loaded.get(code)
+    if loaded is None:
+        if len(_loaded) >= _MOST_LOADED:
+            _loaded.clear()
+        loaded = _loaded[code] = marshal.loads(code)  # noqa: S302 - made by a worker of the same tenant
+    return loaded
 
 
 def _namespace(job: wire.Run, console: Console) -> dict[str, Any]:
@@ -150,10 +163,16 @@ def _namespace(job: wire.Run, console: Console) -> dict[str, Any]:
 
 def _webtask(job: wire.Run) -> document.Document:
     """`context.webtask`, without tokens. Source: AUTH0.md section 2.4."""
-    secrets = document.Document(job.secrets)
-    fields = {name: document.Document() for name in ("meta", "headers", "query", "params")}
-    return document.Document(
-        id=job.execution_id, execution_id=job.execution_id, secrets=secrets, data=document.Document(secrets), **fields
+    made = document.Document
+    return made(
+        id=job.execution_id,
+        execution_id=job.execution_id,
+        secrets=made(job.secrets),
+        data=made(job.secrets),
+        meta=made(),
+        headers=made(),
+        query=made(),
+        params=made(),
     )
 
 
@@ -214,7 +233,7 @@ def ended(
     error: bytes | None = None,
 ) -> wire.Done:
     """The ending frame; texts are cut to what a frame may hold."""
-    text = _utf8(message)
+    text = _utf8(message) if message else ""
     if len(text) > wire.MESSAGE_CHARS:
         text = text[: wire.MESSAGE_CHARS - 1] + "…"
     return wire.Done(status, text, line, result, error, 0, 0)
