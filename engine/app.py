@@ -108,7 +108,7 @@ class Engine:
         job = self._job(hook, point, compiled.code, raw)
         async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
             outcome = await run_turn(worker, job, self._config.grace_ms)
-        return _with_source(outcome, hook.source)
+        return _with_source(_with_response(outcome, point), hook.source)
 
     async def job(self, hook: Hook, arguments: Mapping[str, Any] | bytes) -> wire.Run:
         """What a worker would be given, for measuring a turn alone. Raises as `run`, and BadSource when rejected."""
@@ -199,6 +199,12 @@ def _checked_source(source: str, most_bytes: int) -> bytes:
         line = source[: source.index("\0")].count("\n") + 1
         raise BadSource(f"the source holds a NUL character at line {line}; a hook is text")
     return raw
+
+
+def _with_response(outcome: Outcome, point: Point) -> Outcome:
+    if outcome.status != "ok" or bytes(outcome.result) != b"null":
+        return outcome
+    return msgspec.structs.replace(outcome, result=msgspec.Raw(msgspec.json.encode(point.default_response)))
 
 
 def _with_source(outcome: Outcome, source: str) -> Outcome:

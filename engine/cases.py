@@ -1,7 +1,7 @@
 """Cases: sample calls of a hook with what must come of them, in `NAME.cases.yaml` beside `NAME.py`.
 
 point: post-change-password
-secrets: {SIGNING_KEY: s3cret}          # of every case; a case may add its own
+secrets: {SIGNING_KEY: s3cret}          # of every case; a case may add its own, or take one away with null
 cases:
   - name: says who changed the password
     arguments: sample                   # or a mapping; absent: the point's sample call
@@ -53,7 +53,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     expect: Expectation = Expectation()
     arguments: dict[str, Any] | Literal["sample"] = "sample"
-    secrets: dict[str, str] = {}
+    secrets: dict[str, str | None] = {}  # over those of the file; null takes one away
     seed: int | None = None
 
 
@@ -94,7 +94,8 @@ async def run_cases(engine: Engine, path: Path, file: CaseFile) -> AsyncIterator
     point = point_named(file.point)
     source = await asyncio.to_thread(_read, path)
     for case in file.cases:
-        hook = Hook(source, file.point, secrets=file.secrets | case.secrets, seed=case.seed)
+        secrets = {name: value for name, value in (file.secrets | case.secrets).items() if value is not None}
+        hook = Hook(source, file.point, secrets=secrets, seed=case.seed)
         begun = time.perf_counter()
         outcome = await engine.run(hook, point.sample if case.arguments == "sample" else case.arguments)
         seconds = time.perf_counter() - begun
@@ -126,6 +127,15 @@ def _log_fault(expected: list[str] | UnsetType, found: list[str]) -> str:
     return f"logs: expected {expected!r}, found {found!r}"
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as JSON knows it: a time stays the text that it is."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def _hook_of(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(ENDING) + ".py")
 
@@ -139,6 +149,6 @@ def _read(path: Path) -> str:
 
 def _parse(path: Path) -> CaseFile:
     try:
-        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), CaseFile)
+        return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), _Loader), CaseFile)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise BadInput(f"{path}: {' '.join(str(error).split())}") from None

@@ -21,20 +21,24 @@ class Document(dict[str, Any]):
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
-        try:
+        if name in self:
             return self[name]
-        except KeyError:
-            fields = ", ".join(map(str, list(self)[:20])) or "none"
-            raise AttributeError(f"there is no field {name!r} here; the fields are: {fields}") from None
+        raise AttributeError(self._absence(name))
+
+    def __missing__(self, name: Any) -> Any:
+        raise KeyError(self._absence(name))
+
+    def _absence(self, name: Any) -> str:
+        fields = ", ".join(map(str, list(self)[:20])) or "none"
+        return f"there is no field {name!r:.100} here; the fields are: {fields}"
 
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
 
     def __delattr__(self, name: str) -> None:
-        try:
-            del self[name]
-        except KeyError:
-            raise AttributeError(f"there is no field {name!r} here") from None
+        if name not in self:
+            raise AttributeError(self._absence(name))
+        del self[name]
 
     def copy(self) -> Document:
         """A shallow copy that reads the same."""

@@ -143,11 +143,21 @@ def type_of(value: Any) -> type:
     return type(value)
 
 
-# Left out, and why: eval exec compile __import__ open input breakpoint (reach outside the hook) · globals locals vars
-# dir (hand out namespaces with the guards in them) · id hash (addresses and the hash seed of the zygote) · memoryview
-# (writes under other objects) · help exit quit copyright credits license (interactive) · BaseException SystemExit
-# KeyboardInterrupt GeneratorExit (swallowing them serves no hook) · ExceptionGroup (except* is not accepted) · aiter
-# anext (a hook is one synchronous call) · super (its methods begin with an underscore).
+LEFT_OUT = {  # builtins that a hook does not have, and why
+    **dict.fromkeys(("eval", "exec", "compile"), "code comes from the hook's file alone"),
+    **dict.fromkeys(("open", "input"), "a hook has no files and no terminal"),
+    **dict.fromkeys(("globals", "locals", "vars", "dir"), "it would hand out the namespace with the guards in it"),
+    **dict.fromkeys(("id", "hash"), "it would tell addresses and the hash seed of the process"),
+    "memoryview": "it writes under other objects; use bytes or bytearray",
+    **dict.fromkeys(("breakpoint", "help", "exit", "quit", "copyright", "credits", "license"), "it is for a terminal"),
+    **dict.fromkeys(
+        ("BaseException", "SystemExit", "KeyboardInterrupt", "GeneratorExit"), "no hook needs it; use Exception"
+    ),
+    **dict.fromkeys(("ExceptionGroup", "BaseExceptionGroup"), "except* is not available"),
+    **dict.fromkeys(("aiter", "anext"), "a hook is one synchronous call"),
+    "super": "methods are inherited, but one that is overridden cannot be reached",
+}
+
 BUILTIN_NAMES = """
     abs all any ascii bin bool bytearray bytes callable chr classmethod complex dict divmod enumerate filter float
     frozenset hex int isinstance issubclass iter len list map max min next object oct ord pow property range repr

@@ -44,11 +44,13 @@ class Console:
         """Level info."""
         self._emit("info", values)
 
-    info = debug = log
+    info = debug = log  # as in JavaScript
 
     def warn(self, *values: object) -> None:
         """Level warn."""
         self._emit("warn", values)
+
+    warning = warn  # as in Python's logging
 
     def error(self, *values: object) -> None:
         """Level error."""
@@ -110,21 +112,20 @@ def _run(job: wire.Run, channel: Channel) -> wire.Done:
     console = Console(channel, job.limits.log_bytes)
     settlement = Settlement()
     try:
-        _call(job, console, callback(settlement, console, job.limits.result_bytes))
+        reason = _call(job, console, callback(settlement, console, job.limits.result_bytes))
     except MemoryError as error:
         _ballast.close()
         return _out_of_memory(error)
     except BaseException as error:  # noqa: BLE001 - also SystemExit and what a hook derives from BaseException
         if settlement.done is None:
             return _failed(error)
-        console.warn(f"after cb: {_describe(error)}")
-    return settlement.done or ended("no_callback", _NO_CALLBACK)
+        reason = f"after cb: {_describe(error)}"
+        console.warn(reason)
+    return settlement.done or ended("no_callback", reason)
 
 
-_NO_CALLBACK = "the hook returned without calling cb; call cb() when done, cb(Error(…)) to fail"
-
-
-def _call(job: wire.Run, console: Console, cb: Callable[..., None]) -> None:
+def _call(job: wire.Run, console: Console, cb: Callable[..., None]) -> str:
+    """Run the hook's file and its entry; return what to tell an author whose `cb` was not called."""
     given = document.parse(job.arguments)
     context = given.setdefault("context", document.Document())
     context["webtask"] = _webtask(job)
@@ -133,9 +134,14 @@ def _call(job: wire.Run, console: Console, cb: Callable[..., None]) -> None:
     namespace.update(zip(job.parameters, arguments, strict=True))
     exec(_load(job.code), namespace)  # noqa: S102 - the tenant's code, in the tenant's worker
     entry = namespace["module"].exports or namespace.get(ENTRY)
-    if callable(entry):
-        entry(*arguments)
+    if not callable(entry):
+        return f"there is no hook: write def hook({', '.join(job.parameters)}), or call cb in the file itself"
+    returned = entry(*arguments)
     namespace.clear()  # its functions hold it in a circle: gone now, and not when the collector comes
+    if returned is None:
+        return "the hook returned without calling cb; call cb() when done, cb(Error(…)) to fail"
+    kind = _utf8(type(returned).__name__)[:60]
+    return f"the hook returned a {kind} without calling cb; hand it over with cb(None, value)"
 
 
 def _load(code: bytes) -> CodeType:

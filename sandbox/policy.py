@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from RestrictedPython.transformer import ALLOWED_FUNC_NAMES, RestrictingNodeTransformer, copy_locations
 
-from sandbox.guards import REFUSED_ATTRIBUTES
+from sandbox.guards import LEFT_OUT, REFUSED_ATTRIBUTES
 from sandbox.require import check_import
 from sandbox.wire import MESSAGE_CHARS, Diagnostic
 
@@ -42,6 +42,8 @@ class Policy(Transformer):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.findings: list[Diagnostic] = []
+        self._loads: dict[str, ast.Name] = {}  # name → where it is first read
+        self._bound: set[str] = set()  # names that the file itself binds somewhere
 
     def refuse(self, node: ast.AST, rule: str, message: str, hint: str = "") -> None:
         """Record a finding at `node`."""
@@ -71,6 +73,23 @@ class Policy(Transformer):  # type: ignore[misc]
     def visit_Name(self, node: ast.Name) -> Any:
         """Only the name is checked: print is an ordinary builtin here."""
         self.check_name(node, node.id)
+        if isinstance(node.ctx, ast.Load):
+            self._loads.setdefault(node.id, node)
+        else:
+            self._bound.add(node.id)
+        return node
+
+    def visit_arg(self, node: ast.arg) -> Any:
+        """A parameter binds a name; its annotation is an expression."""
+        self._bound.add(node.arg)
+        return self._visit_inside(node)
+
+    def visit_Module(self, node: ast.Module) -> Any:
+        """After all names are known: those that Python has and a hook has not."""
+        self._visit_inside(node)
+        for name, place in self._loads.items():
+            if name in LEFT_OUT and name not in self._bound:
+                self.refuse(place, "builtin", f"{name} is not available in a hook: {LEFT_OUT[name]}")
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
@@ -101,17 +120,11 @@ class Policy(Transformer):  # type: ignore[misc]
         """Annotations are names and subscripts like any other expression."""
         return self._visit_inside(node)
 
-    def visit_Call(self, node: ast.Call) -> Any:
-        """Calls stay, star arguments too. A call to what does not exist is told before it runs."""
-        if isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec", "compile", "open", "globals", "vars"):
-            self.refuse(node, "builtin", f"{node.func.id}() is not available in a hook")
-        return self._visit_inside(node)
-
     def visit_Import(self, node: ast.Import) -> Any:
         """`import a.b as c`, of mapped modules."""
         for alias in node.names:
             self._check_import(node, alias.name, None)
-            self.check_name(node, alias.asname or alias.name)
+            self._bind(node, alias.asname or alias.name)
         return node
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
@@ -120,8 +133,12 @@ class Policy(Transformer):  # type: ignore[misc]
             return node
         for alias in node.names:
             self._check_import(node, node.module if not node.level else "." + (node.module or ""), alias.name)
-            self.check_name(node, alias.asname or alias.name)
+            self._bind(node, alias.asname or alias.name)
         return node
+
+    def _bind(self, node: ast.AST, name: str) -> None:
+        self._bound.add(name)
+        self.check_name(node, name)
 
     def _check_import(self, node: ast.AST, module: str | None, name: str | None) -> None:
         if fault := check_import(module or ".", name):
@@ -129,7 +146,7 @@ class Policy(Transformer):  # type: ignore[misc]
 
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
         """Classes stay: `__build_class__` is guarded. A metaclass could run before it."""
-        self.check_name(node, node.name)
+        self._bind(node, node.name)
         for keyword in node.keywords:
             if keyword.arg == "metaclass" or keyword.arg is None:
                 self.refuse(node, "metaclass", "a hook's class may not choose a metaclass")
@@ -137,6 +154,7 @@ class Policy(Transformer):  # type: ignore[misc]
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         """Functions stay; their names and parameters are checked."""
+        self._bound.add(node.name)
         self.check_name(node, node.name, allow_magic_methods=True)
         self.check_function_argument_names(node)
         return self._visit_inside(node)
@@ -150,8 +168,7 @@ class Policy(Transformer):  # type: ignore[misc]
     def _visit_inside(self, node: Any) -> Any:
         return self.node_contents_visit(node)
 
-    visit_Assign = visit_For = visit_comprehension = visit_With = _visit_inside
-    visit_Module = _visit_inside
+    visit_Assign = visit_For = visit_comprehension = visit_With = visit_Call = _visit_inside
 
 
 def finding_at(node: ast.AST, rule: str, message: str, hint: str = "") -> Diagnostic:

@@ -62,6 +62,8 @@ def check_import(module: str, name: str | None) -> tuple[str, str] | None:
         return f"the module {module!r} is not available to hooks", _nearest_module(module)
     if name is None or name in names_of(module):
         return None
+    if name == "*":
+        return "a star import hides where names come from", f"name what you need: from {module} import …"
     offered = ", ".join(sorted(names_of(module)))
     return f"a hook's {module} does not offer {name!r}", f"it offers {offered}"
 
@@ -94,6 +96,8 @@ class Importer:
         """
         if type(names) is list and not names and name in _FROM_C:
             return None
+        if name == "__future__":
+            return Facade(name, dict.fromkeys(names))  # the compiler has read it already
         if level:
             raise ImportError("a hook is one file: there is nothing to import relative to it")
         package, dot, rest = name.partition(".")
@@ -111,6 +115,6 @@ def _offered(name: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nearest_module(module: object) -> str:
-    near = difflib.get_close_matches(str(module)[:50], MODULE_MAP, 1, 0.6)
+    near = difflib.get_close_matches(str(module)[:50], MODULE_MAP, 1, 0.75)
     offer = ", ".join(MODULE_MAP)
     return f"did you mean {near[0]!r}?" if near else f"available: {offer}"

@@ -1,4 +1,4 @@
-"""What does a blank worker hold in memory, and how long does the command line take for one trivial hook?"""
+"""Questions: what does a blank worker hold in memory; how long does the command line take for one trivial hook."""
 
 from __future__ import annotations
 

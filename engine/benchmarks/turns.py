@@ -1,4 +1,4 @@
-"""How dear is a turn: against a bare echo of the same bytes, in a process of its own each time, past its deadline?"""
+"""Questions: how dear is a turn against a bare echo, how many fresh processes a second, how late is a deadline."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import statistics
 import time
 from collections.abc import Callable
+from typing import Self
 
 from engine.app import Engine, Hook, Limits
 from engine.benchmarks import Figure
@@ -39,7 +40,7 @@ async def warm_turn(engine: Engine, advance: Callable[[], None]) -> Figure:
                 advance()
     detail = f"{statistics.median(turns):.0f} µs over {statistics.median(echoes):.0f} µs, {sent} bytes there"
     return Figure(
-        name="warm turn ÷ bare echo, p50", measured=statistics.median(ratios), unit="×", budget=4, detail=detail
+        name="warm turn / bare echo, p50", measured=statistics.median(ratios), unit="x", budget=4, detail=detail
     )
 
 
@@ -98,7 +99,7 @@ async def _measure_turn(worker: Worker, job: wire.Run) -> float:
 class _Echo:
     """A process that answers each message with as many bytes as it is told to: the least a conversation can cost."""
 
-    def __enter__(self) -> _Echo:
+    def __enter__(self) -> Self:
         self._ours, theirs = socket.socketpair()
         self._pid = os.fork()
         if self._pid == 0:

@@ -31,7 +31,7 @@ class Point:
     parameters: tuple[str, ...]  # of the hook, in order; `cb` last
     arguments: Any  # JSON Schema of an invocation's arguments
     response: Any  # JSON Schema of what cb() may be given
-    default_response: Any  # what the response is merged over
+    default_response: Any  # the result when cb() was given none. Source: AUTH0.md section 2.1
     failure_log_type: str  # log event type of a failure, as in AUTH0.md section 5.3
     starter: str  # source of a first hook
     sample: dict[str, Any]  # arguments to try a hook with

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any
 
+import yaml
+
 _RANDOM_NAMES = (
     "random uniform triangular randint randrange getrandbits randbytes choice choices shuffle sample seed gauss "
     "normalvariate lognormvariate expovariate vonmisesvariate gammavariate betavariate paretovariate weibullvariate"
@@ -76,6 +78,9 @@ def zone(key: str) -> zoneinfo.ZoneInfo:
     if data is None:
         raise zoneinfo.ZoneInfoNotFoundError(f"No time zone found with key {key}")
     return zoneinfo.ZoneInfo.from_file(BytesIO(data), key)
+
+
+yaml.SafeDumper.add_multi_representer(dict, yaml.SafeDumper.represent_dict)  # a hook's arguments are a kind of dict
 
 
 MAKERS: dict[str, Callable[[int], dict[str, Any]]] = {
