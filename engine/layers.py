@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from dataclasses import dataclass
 
@@ -32,10 +33,10 @@ async def prove(spawner: Spawner, allow_missing: frozenset[str]) -> None:
     missing = [found for found in findings if not found.held and found.name not in allow_missing]
     if missing:
         said = "; ".join(f"{found.name}: {found.detail}" for found in missing)
-        names = ",".join(found.name for found in missing)
+        names = json.dumps([found.name for found in missing])
         raise LayerMissing(
             f"the sandbox is not whole on this machine: {said}. Mend it (`hookcell doctor` says more), "
-            f'or accept it by HOOKCELL_ALLOW_MISSING_LAYERS=["{names}"]'
+            f"or accept it by HOOKCELL_ALLOW_MISSING_LAYERS='{names}'"
         )
 
 

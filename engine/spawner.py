@@ -59,7 +59,13 @@ class Spawner:
             worker.kill()
             raise SandboxFailed("a worker was not ready in time") from None
         except WorkerGone:
-            raise SandboxFailed(_failed_start(await ended(worker))) from None
+            status = await ended(worker)
+            raise SandboxFailed(
+                _refusal(status) or f"a worker ended with status {status} before it was ready"
+            ) from None
+        except asyncio.CancelledError:
+            worker.kill()
+            raise
         if not isinstance(first, wire.Ready):
             worker.kill()
             raise SandboxFailed("a worker began with the wrong frame")
@@ -188,12 +194,6 @@ class _Zygote:
         self.alive = False
         self._loop.remove_reader(self._control.fileno())
         self._control.close()
-        fault = SandboxFailed(f"the zygote ended: {_ending(self._process)}")
-        waiters: list[asyncio.Future[Any]] = [self._standing, *self._forks]
-        for waiting in waiters:
-            if not waiting.done():
-                waiting.set_exception(fault)
-                waiting.exception()  # it may be that nobody waits any more
         for exited in self._exits.values():
             exited.set_result(-signal.SIGKILL)
         self._exits.clear()
@@ -203,15 +203,24 @@ class _Zygote:
     def _reap(self, pidfd: int) -> None:
         self._loop.remove_reader(pidfd)
         os.close(pidfd)
-        self._process.wait()
+        status = self._process.wait()
+        fault = SandboxFailed(_refusal(status) or f"the zygote ended with status {status}")
+        waiters: list[asyncio.Future[Any]] = [self._standing, *self._forks]
+        for waiting in waiters:
+            if not waiting.done():
+                waiting.set_exception(fault)
+                waiting.exception()  # it may be that nobody waits any more
         self._gone.set_result(None)
 
 
 async def ended(worker: Worker) -> int:
     """How a worker ended: its exit code, or minus the signal. Kills one that has closed its channel but lives on."""
     worker.kill()
-    async with asyncio.timeout(_FORK_S):
-        return await asyncio.shield(worker.exited)
+    try:
+        async with asyncio.timeout(_FORK_S):
+            return await asyncio.shield(worker.exited)
+    except TimeoutError:
+        return -signal.SIGKILL  # nobody reported it; that it was killed is all we know
 
 
 def _exec(setting: ZygoteSetting, descriptor: int) -> subprocess.Popen[bytes]:
@@ -230,18 +239,13 @@ def _exec(setting: ZygoteSetting, descriptor: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _ending(process: subprocess.Popen[bytes]) -> str:
-    status = process.poll()
-    if status is None:
-        return "it closed its control socket"
+def _refusal(status: int) -> str | None:
+    """Which layer an exit status names."""
     layer = status - wire.LAYER_EXIT
-    if 0 <= layer < len(wire.LAYER_NAMES):
-        return f"the kernel refused the layer {wire.LAYER_NAMES[layer]!r}; `hookcell doctor` says more"
-    return f"status {status}"
-
-
-def _failed_start(status: int) -> str:
-    layer = status - wire.LAYER_EXIT
-    if 0 <= layer < len(wire.LAYER_NAMES):
-        return f"the kernel refused the layer {wire.LAYER_NAMES[layer]!r}; `hookcell doctor` says more"
-    return f"a worker ended with status {status} before it was ready"
+    if not 0 <= layer < len(wire.LAYER_NAMES):
+        return None
+    name = wire.LAYER_NAMES[layer]
+    return (
+        f"the kernel refused the sandbox's layer {name!r}; permit it, "
+        f"or accept its loss by HOOKCELL_ALLOW_MISSING_LAYERS='[\"{name}\"]' (docs/sandbox.md says what that means)"
+    )

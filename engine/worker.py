@@ -47,7 +47,7 @@ class Worker:
         self._channel = channel
         self._reader = wire.FrameReader(wire.REPLY_BYTES)
         self._frames: deque[wire.Reply] = deque()
-        self._arrival: asyncio.Future[None] | None = None
+        self._event: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         channel.setblocking(False)
         self._loop.add_reader(channel.fileno(), self._read)
@@ -64,19 +64,31 @@ class Worker:
             raise WorkerGone(self._fault) from None
 
     async def _send(self, packet: memoryview) -> None:
-        try:
-            self._channel.send(packet)
-        except BlockingIOError:
-            await self._loop.sock_sendall(self._channel, packet)
+        """One packet, when there is room. A worker that does not read is killed at the deadline: that wakes us too."""
+        while not self.gone:
+            try:
+                self._channel.send(packet)
+            except BlockingIOError:
+                self._loop.add_writer(self._channel.fileno(), self._wake)
+                await self._woken()
+                if not self.gone:
+                    self._loop.remove_writer(self._channel.fileno())
+            else:
+                return
+        raise WorkerGone(self._fault)
 
     async def receive(self) -> wire.Reply:
         """The next frame. Raises WorkerGone. One caller at a time: the turn."""
         while not self._frames:
             if self.gone:
                 raise WorkerGone(self._fault)
-            self._arrival = self._loop.create_future()
-            await self._arrival
+            await self._woken()
         return self._frames.popleft()
+
+    async def _woken(self) -> None:
+        """Wait until frames have come, there is room to send, or the worker is gone."""
+        self._event = self._loop.create_future()
+        await self._event
 
     @property
     def quiet(self) -> bool:
@@ -129,11 +141,12 @@ class Worker:
         self._fault = fault
         self._signal(signal.SIGKILL)
         self._loop.remove_reader(self._channel.fileno())
+        self._loop.remove_writer(self._channel.fileno())
         self._channel.close()
         os.close(self.pidfd)
         self.pidfd = -1
         self._wake()
 
     def _wake(self) -> None:
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
+        if self._event is not None and not self._event.done():
+            self._event.set_result(None)

@@ -67,7 +67,7 @@ def _print(layers: list[Finding], attempts: list[Finding]) -> None:
     from sandbox.wire import LAYERS  # noqa: PLC0415
 
     table = Table("layer", "what it stops", "holds", box=None, pad_edge=False)
-    console = Console(width=max(Console().width, 110))
+    console = Console(width=None if sys.stdout.isatty() else 160)
     for finding in layers:
         holds = "[green]yes[/]" if finding.held else f"[red]no: {finding.detail}[/]"
         table.add_row(finding.name, LAYERS[finding.name], holds)
