@@ -58,22 +58,26 @@ class Worker:
             raise WorkerGone(self._fault)
         try:
             for packet in wire.packets(wire.pack(frame)):
-                await self._send(packet)
+                if not self._sent(packet):
+                    await self._send(packet)
         except OSError:
             self._close(None)
             raise WorkerGone(self._fault) from None
 
-    async def _send(self, packet: memoryview) -> None:
+    def _sent(self, packet: bytes | memoryview) -> bool:
+        try:
+            self._channel.send(packet)
+        except BlockingIOError:
+            return False
+        return True
+
+    async def _send(self, packet: bytes | memoryview) -> None:
         """One packet, when there is room. A worker that does not read is killed at the deadline: that wakes us too."""
+        self._loop.add_writer(self._channel.fileno(), self._wake)
         while not self.gone:
-            try:
-                self._channel.send(packet)
-            except BlockingIOError:
-                self._loop.add_writer(self._channel.fileno(), self._wake)
-                await self._woken()
-                if not self.gone:
-                    self._loop.remove_writer(self._channel.fileno())
-            else:
+            await self._woken()
+            if not self.gone and self._sent(packet):
+                self._loop.remove_writer(self._channel.fileno())
                 return
         raise WorkerGone(self._fault)
 

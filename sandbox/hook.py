@@ -10,16 +10,14 @@ import marshal
 import mmap
 import resource
 import sys
-import time
 from collections.abc import Callable
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, TracebackType
 from typing import Any, Literal
-
-import msgspec
 
 from sandbox import document, errors, guards, wire
 from sandbox.channel import Channel
 from sandbox.compiler import HOOK_FILENAME
+from sandbox.console import Console, line_of, utf8
 from sandbox.require import Importer
 
 ENTRY = "hook"
@@ -31,47 +29,6 @@ _loaded: dict[bytes, CodeType] = {}
 _spent = [(0, 0)]  # `usage()` when the last job of this process ended
 
 Ending = Literal["ok", "denied", "raised", "no_callback", "bad_result", "timeout", "out_of_memory"]
-
-
-class Console:
-    """`console.log` and `print`: log events, up to a bound, then one visible mark and silence."""
-
-    def __init__(self, channel: Channel, log_bytes: int) -> None:
-        self._send = channel.send
-        self._left = log_bytes
-
-    def log(self, *values: object) -> None:
-        """Level info."""
-        self._emit("info", values)
-
-    info = debug = log  # as in JavaScript
-
-    def warn(self, *values: object) -> None:
-        """Level warn."""
-        self._emit("warn", values)
-
-    warning = warn  # as in Python's logging
-
-    def error(self, *values: object) -> None:
-        """Level error."""
-        self._emit("error", values)
-
-    def print(self, *values: object, sep: str | None = " ", end: str | None = "\n", **_: object) -> None:
-        """The builtin print: one log event a call. `file` and `flush` mean nothing here."""
-        text = ("" if sep is None else str(sep)).join(map(str, values)) + ("" if end in ("\n", None) else str(end))
-        self._emit("info", (text,))
-
-    def _emit(self, level: wire.Level, values: tuple[object, ...]) -> None:
-        if self._left <= 0:
-            return
-        text = _utf8(" ".join(map(str, values)))
-        size = len(text.encode()) + wire.LOG_OVERHEAD_BYTES
-        if size > self._left:
-            kept = text.encode()[: max(self._left - wire.LOG_OVERHEAD_BYTES, 0)].decode(errors="ignore")
-            text, size = f"{kept}… [log truncated: the limit is reached]", self._left
-            level = "warn" if level == "info" else level
-        self._left -= size
-        self._send(wire.Log(level, text, line_of(sys._getframe(1)), time.time_ns() // 1_000_000))  # noqa: SLF001 - the only way to a caller's line
 
 
 class Settlement:
@@ -105,7 +62,8 @@ def run(job: wire.Run, channel: Channel) -> wire.Done:
     done = _run(job, channel)
     before_us, _ = _spent[0]
     _spent[0] = after_us, peak_bytes = usage()
-    return msgspec.structs.replace(done, cpu_us=max(after_us - before_us, 0), peak_bytes=peak_bytes)
+    cost = max(after_us - before_us, 0)
+    return wire.Done(done.status, done.message, done.line, done.result, done.error, cost, peak_bytes)
 
 
 def _run(job: wire.Run, channel: Channel) -> wire.Done:
@@ -140,7 +98,7 @@ def _call(job: wire.Run, console: Console, cb: Callable[..., None]) -> str:
     namespace.clear()  # its functions hold it in a circle: gone now, and not when the collector comes
     if returned is None:
         return "the hook returned without calling cb; call cb() when done, cb(Error(…)) to fail"
-    kind = _utf8(type(returned).__name__)[:60]
+    kind = utf8(type(returned).__name__)[:60]
     return f"the hook returned a {kind} without calling cb; hand it over with cb(None, value)"
 
 
@@ -219,15 +177,15 @@ def _out_of_memory(error: MemoryError) -> wire.Done:
 
 def _error_json(name: str, message: str, error: Any) -> bytes:
     """{name, message, …own attributes}, what is no JSON or too large left out. Source: AUTH0.md section 2.1."""
-    shown: dict[str, Any] = {"name": _utf8(name), "message": _utf8(message)}
+    shown: dict[str, Any] = {"name": utf8(name), "message": utf8(message)}
     try:
         own = vars(error) if isinstance(error, BaseException) else error if isinstance(error, dict) else {}
         for key, value in list(own.items())[:20]:
             shown.setdefault(str(key), document.plain(value, "error", 0))
         raw = document.encode(shown)
     except Exception:  # noqa: BLE001 - the tenant's own objects may raise anything
-        raw = document.encode({"name": _utf8(name), "message": _utf8(message)})
-    return raw if len(raw) <= wire.ERROR_BYTES else document.encode({"name": _utf8(name)[:100], "message": "too large"})
+        raw = document.encode({"name": utf8(name), "message": utf8(message)})
+    return raw if len(raw) <= wire.ERROR_BYTES else document.encode({"name": utf8(name)[:100], "message": "too large"})
 
 
 def ended(
@@ -239,7 +197,7 @@ def ended(
     error: bytes | None = None,
 ) -> wire.Done:
     """The ending frame; texts are cut to what a frame may hold."""
-    text = _utf8(message) if message else ""
+    text = utf8(message) if message else ""
     if len(text) > wire.MESSAGE_CHARS:
         text = text[: wire.MESSAGE_CHARS - 1] + "…"
     return wire.Done(status, text, line, result, error, 0, 0)
@@ -255,15 +213,6 @@ def usage() -> tuple[int, int]:
     """Of this process so far: processor time in microseconds, largest resident size in bytes. See getrusage(2)."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return round((used.ru_utime + used.ru_stime) * 1_000_000), used.ru_maxrss << 10
-
-
-def line_of(frame: FrameType | None) -> int | None:
-    """The line of the innermost frame of the hook's own file, at or above `frame`."""
-    while frame is not None:
-        if frame.f_code.co_filename == HOOK_FILENAME:
-            return frame.f_lineno
-        frame = frame.f_back
-    return None
 
 
 def _line_of_error(error: BaseException) -> int | None:
@@ -285,15 +234,11 @@ def _describe(error: BaseException) -> str:
 
 
 def _name(error: BaseException) -> str:
-    return _utf8(str(type(error).__name__))[:200]
+    return utf8(str(type(error).__name__))[:200]
 
 
 def _text(error: Any) -> str:
     try:
-        return _utf8(str(error))
+        return utf8(str(error))
     except Exception:  # noqa: BLE001 - a tenant's own __str__
         return "(it cannot be shown)"
-
-
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

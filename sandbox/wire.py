@@ -151,8 +151,10 @@ def pack(frame: Frame) -> bytes:
     return bytes(buffer)
 
 
-def packets(data: bytes) -> list[memoryview]:
+def packets(data: bytes) -> list[bytes] | list[memoryview]:
     """`data` in pieces that one send takes."""
+    if len(data) <= PACKET_BYTES:
+        return [data]
     view = memoryview(data)
     return [view[start : start + PACKET_BYTES] for start in range(0, len(data), PACKET_BYTES)]
 

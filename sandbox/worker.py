@@ -13,6 +13,7 @@ from types import FrameType
 
 from sandbox import compiler, hook, lockdown, wire
 from sandbox.channel import SOFT_STOP, Channel
+from sandbox.console import line_of
 
 
 class SoftStop:
@@ -33,7 +34,7 @@ class SoftStop:
         channel = self._channel
         if channel is None:
             return
-        line = hook.line_of(frame)
+        line = line_of(frame)
         where = f": it was at line {line}" if line else ""
         done = hook.ended("timeout", f"the hook did not finish in time{where}", line=line)
         channel.when_written(lambda: _tell_and_end(channel, done))
