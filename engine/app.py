@@ -22,14 +22,15 @@ import msgspec
 
 from engine import layers
 from engine.config import Config, Mode
-from engine.errors import BadSource
-from engine.outcome import Outcome
+from engine.errors import BadInput, BadSource
+from engine.outcome import Outcome, lines_of
 from engine.points import Point, point_named
 from engine.pool import Pool, PoolSize
 from engine.spawner import Spawner, ZygoteSetting
 from engine.turn import check_turn, run_turn
 from sandbox import wire
 
+_SECRETS_BYTES = 256 << 10  # of one hook together: twenty of the largest that Auth0 takes, thrice
 _KEPT_CODE_BYTES = 64 << 20  # compiled hooks kept in memory
 _CPU_SLACK_S = 600  # over a worker's greatest age: a worker older than that is out of control
 
@@ -42,6 +43,12 @@ class Limits:
     result_bytes: int | None = None
     log_bytes: int | None = None
 
+    def __post_init__(self) -> None:
+        for name, least in (("wall_ms", 1), ("result_bytes", 2), ("log_bytes", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise BadInput(f"limit {name} is {value}; the least allowed is {least}")
+
 
 @dataclass(frozen=True, slots=True)
 class Hook:
@@ -53,7 +60,13 @@ class Hook:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # context.webtask.secrets
     mode: Mode | None = None  # None: as the settings say
     limits: Limits = field(default_factory=Limits)
-    seed: int | None = None  # of the hook's `random`; None: another one for every job
+    seed: int | None = None  # of the hook's `random`, up to 63 bits; None: another one for every job
+
+    def __post_init__(self) -> None:
+        if self.seed is not None and not 0 <= self.seed < 1 << 63:
+            raise BadInput(f"seed is {self.seed}; it must be between 0 and 2^63 - 1")
+        if sum(_secret_bytes(name, value) for name, value in self.secrets.items()) > _SECRETS_BYTES:
+            raise BadInput(f"the secrets are larger than {_SECRETS_BYTES} bytes together")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +147,9 @@ class Engine:
     def _limits(self, hook: Hook) -> wire.Limits:
         most, own = self._config.limits, hook.limits
         return wire.Limits(
-            wall_ms=min(own.wall_ms or most.wall_ms, most.wall_ms),
-            result_bytes=min(own.result_bytes or most.result_bytes, most.result_bytes),
-            log_bytes=most.log_bytes if own.log_bytes is None else min(own.log_bytes, most.log_bytes),
+            wall_ms=_least(own.wall_ms, most.wall_ms),
+            result_bytes=_least(own.result_bytes, most.result_bytes),
+            log_bytes=_least(own.log_bytes, most.log_bytes),
         )
 
     def _reuses(self, hook: Hook) -> bool:
@@ -166,6 +179,15 @@ class Engine:
         del self._compiling[key]
         if not done.cancelled() and done.exception() is None and done.result().outcome.status in ("ok", "rejected"):
             self._kept[key] = done.result()
+
+
+def _secret_bytes(name: str, value: str) -> int:
+    if not (isinstance(name, str) and isinstance(value, str)):
+        raise BadInput(f"the secret {name!r:.100} is not text")
+    try:
+        return len(name.encode()) + len(value.encode())
+    except UnicodeEncodeError:
+        raise BadInput(f"the secret {name!r:.100} is not UTF-8 text") from None
 
 
 def zygote_setting(config: Config) -> ZygoteSetting:
@@ -201,6 +223,10 @@ def _checked_source(source: str, most_bytes: int) -> bytes:
     return raw
 
 
+def _least(own: int | None, most: int) -> int:
+    return most if own is None else min(own, most)
+
+
 def _with_response(outcome: Outcome, point: Point) -> Outcome:
     if outcome.status != "ok" or bytes(outcome.result) != b"null":
         return outcome
@@ -210,6 +236,6 @@ def _with_response(outcome: Outcome, point: Point) -> Outcome:
 def _with_source(outcome: Outcome, source: str) -> Outcome:
     if outcome.line is None:
         return outcome
-    lines = source.replace("\r\n", "\n").split("\n")
+    lines = lines_of(source)
     text = lines[outcome.line - 1].strip()[:500] if outcome.line <= len(lines) else None
     return msgspec.structs.replace(outcome, source=text)

@@ -90,16 +90,23 @@ def find_cases(folder: Path) -> list[tuple[Path, CaseFile]]:
 
 
 async def run_cases(engine: Engine, path: Path, file: CaseFile) -> AsyncIterator[Verdict]:
-    """Run the cases of one hook, one after another."""
-    point = point_named(file.point)
+    """Run the cases of one hook, one after another. Raises BadInput, naming the file, for one that cannot be run."""
     source = await asyncio.to_thread(_read, path)
     for case in file.cases:
-        secrets = {name: value for name, value in (file.secrets | case.secrets).items() if value is not None}
-        hook = Hook(source, file.point, secrets=secrets, seed=case.seed)
         begun = time.perf_counter()
-        outcome = await engine.run(hook, point.sample if case.arguments == "sample" else case.arguments)
+        try:
+            outcome = await _run(engine, source, file, case)
+        except BadInput as error:
+            raise BadInput(f"{path}, case {case.name!r}: {error}") from None
         seconds = time.perf_counter() - begun
         yield Verdict(file=path, case=case.name, faults=_faults(case.expect, outcome), outcome=outcome, seconds=seconds)
+
+
+async def _run(engine: Engine, source: str, file: CaseFile, case: Case) -> Outcome:
+    secrets = {name: value for name, value in (file.secrets | case.secrets).items() if value is not None}
+    hook = Hook(source, file.point, secrets=secrets, seed=case.seed)
+    sample = point_named(file.point).sample
+    return await engine.run(hook, sample if case.arguments == "sample" else case.arguments)
 
 
 def _faults(expect: Expectation, outcome: Outcome) -> tuple[str, ...]:
@@ -142,7 +149,7 @@ def _hook_of(path: Path) -> Path:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: the hook of these cases cannot be read: {error}") from None
 
@@ -150,5 +157,5 @@ def _read(path: Path) -> str:
 def _parse(path: Path) -> CaseFile:
     try:
         return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), _Loader), CaseFile)  # noqa: S506 - a safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise BadInput(f"{path}: {' '.join(str(error).split())}") from None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from engine.errors import BadConfig
 from sandbox.wire import JOB_BYTES, LAYER_NAMES, REPLY_BYTES, Limits
@@ -57,10 +58,15 @@ class Config(BaseSettings):
     allow_missing_layers: frozenset[str] = frozenset()  # layers that this machine's kernel may refuse
 
     def __init__(self, **settings: Any) -> None:
+        faults = _unknown_names(type(self).model_fields)
         try:
             super().__init__(**settings)
         except ValidationError as error:
-            raise BadConfig("; ".join(_fault(fault) for fault in error.errors())) from None
+            faults += [_fault(fault) for fault in error.errors()]
+        except SettingsError as error:
+            faults.append(f'{error}: {error.__cause__ or "it cannot be read"}; a list is written as JSON, ["landlock"]')
+        if faults:
+            raise BadConfig("; ".join(faults))
 
     @classmethod
     def settings_customise_sources(
@@ -74,31 +80,35 @@ class Config(BaseSettings):
         """Arguments, then the environment, then the file."""
         return init_settings, env_settings, _file_settings
 
-    @model_validator(mode="before")
+    @field_validator("reserve")
     @classmethod
-    def _refuse_unknown(cls, given: Any) -> Any:
-        known = {PREFIX + name.upper() for name in cls.model_fields} | {_CONFIG_FILE}
-        unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
-        if unknown:
-            near = difflib.get_close_matches(unknown[0], known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"the environment has {', '.join(unknown)}, which is no setting{hint}")
-        return given
+    def _fits_into_workers(cls, reserve: int, info: ValidationInfo) -> int:
+        if reserve > info.data.get("workers", reserve):
+            raise ValueError(f"the most is workers, {info.data['workers']}")
+        return reserve
 
-    @model_validator(mode="after")
-    def _hold_together(self) -> Config:
-        strangers = self.allow_missing_layers - set(LAYER_NAMES)
-        if strangers:
-            names = ", ".join(sorted(strangers))
-            raise ValueError(f"allow_missing_layers names {names}; the layers are {', '.join(LAYER_NAMES)}")
-        if self.reserve > self.workers:
-            raise ValueError(f"reserve is {self.reserve}; the most is workers, {self.workers}")
-        return self
+    @field_validator("allow_missing_layers")
+    @classmethod
+    def _are_layers(cls, names: frozenset[str]) -> frozenset[str]:
+        if strangers := names - set(LAYER_NAMES):
+            raise ValueError(f"{', '.join(sorted(strangers))} is no layer; the layers are {', '.join(LAYER_NAMES)}")
+        return names
 
     @property
     def limits(self) -> Limits:
         """What one job may use."""
         return Limits(self.wall_ms, self.result_bytes, self.log_bytes)
+
+
+def _unknown_names(fields: Iterable[str]) -> list[str]:
+    known = {PREFIX + name.upper() for name in fields} | {_CONFIG_FILE}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    return [f"the environment has {name}, which is no setting{_nearest(name, known)}" for name in unknown]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _file_settings() -> dict[str, Any]:
@@ -107,12 +117,13 @@ def _file_settings() -> dict[str, Any]:
         return {}
     try:
         read = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadConfig(f"{_CONFIG_FILE} names {name}, which cannot be read as YAML: {error}") from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise BadConfig(f"{_CONFIG_FILE} names {name}, which cannot be read as YAML: {said}") from None
     if read is None:
         return {}
-    if not isinstance(read, dict):
-        raise BadConfig(f"{name} is not a mapping of settings")
+    if not isinstance(read, dict) or not all(isinstance(key, str) for key in read):
+        raise BadConfig(f"{name} is not a mapping of settings by name")
     return read
 
 

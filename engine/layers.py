@@ -67,4 +67,4 @@ async def _death(name: str, prober: Worker) -> Finding:
     status = await ended(prober)
     if status == -signal.SIGSYS:
         return Finding(name=name, held=True, detail="killed by the filter")
-    return Finding(name=name, held=False, detail=f"ended with status {status}")
+    return Finding(name=name, held=False, detail=f"it ended with status {status}")

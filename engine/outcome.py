@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
 from sandbox.wire import Status
+
+
+def lines_of(source: str) -> list[str]:
+    """The lines of a source as Python counts them."""
+    return re.split(r"\r\n|\r|\n", source)
 
 
 class LogEvent(msgspec.Struct, frozen=True, kw_only=True):

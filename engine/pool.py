@@ -90,16 +90,15 @@ class Pool:
         self._closed = True
         while self._waiters:
             self._fail_waiter(EngineClosed())
-        if self._sweeper:
-            self._sweeper.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._size.drain_ms / 1000):
                 while self._leased:
                     self._returned.clear()
                     await self._returned.wait()
-        for fork in self._forks:
-            fork.cancel()
-        await asyncio.gather(*self._forks, return_exceptions=True)
+        tasks = [*self._forks, *([self._sweeper] if self._sweeper else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for worker in [*self._reserve, *self._idle, *self._leased]:
             worker.kill()
         await self._spawner.close()
@@ -136,11 +135,12 @@ class Pool:
         self._settle()
 
     async def _wait(self, tenant: str, *, reuse: bool) -> Worker:
-        if len(self._waiters) >= self._size.waiting:
-            raise PoolBusy(f"{len(self._waiters)} callers wait for a worker already; try again later")
         waiter = _Waiter(tenant, reuse, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
         self._settle()
+        if len(self._waiters) > self._size.waiting and not waiter.given.done():
+            self._waiters.remove(waiter)
+            raise PoolBusy(f"{len(self._waiters)} callers wait for a worker already; try again later")
         try:
             async with asyncio.timeout(self._size.wait_ms / 1000):
                 return await waiter.given
@@ -195,7 +195,7 @@ class Pool:
 
     def _settle(self) -> None:
         """Serve whom we can, then start what is missing. After every change."""
-        for waiter in list(self._waiters):
+        for waiter in [waiter for waiter in self._waiters if not waiter.given.done()]:
             worker = self._pick(waiter.tenant, reuse=waiter.reuse)
             if worker is not None:
                 self._waiters.remove(waiter)
@@ -210,7 +210,7 @@ class Pool:
 
     def _missing(self) -> int:
         """How many workers to start now: the reserve and one for each who waits, within the bound."""
-        waiting = sum(not self._at_bound(waiter.tenant) for waiter in self._waiters)
+        waiting = sum(not self._at_bound(waiter.tenant) or self._evict(waiter.tenant) for waiter in self._waiters)
         wanted = self._size.reserve + waiting - len(self._reserve) - len(self._forks)
         room = self._size.workers - self._total()
         while room < min(wanted, waiting) and self._evict(None):

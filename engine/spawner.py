@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from engine.worker import Worker, WorkerGone
 from sandbox import wire
 
 _START_S = 30.0  # for a zygote to stand, on a loaded machine
+_END_S = 5.0  # for a zygote whose control socket is closed to end
 _FORK_S = 10.0  # for a worker to be ready, likewise
 
 
@@ -42,6 +42,7 @@ class Spawner:
     def __init__(self, setting: ZygoteSetting) -> None:
         self._setting = setting
         self._current: _Zygote | None = None
+        self._retired: list[_Zygote] = []  # those that may still have workers
         self._starting = asyncio.Lock()
 
     async def start(self) -> None:
@@ -81,14 +82,18 @@ class Spawner:
         """Let a fresh zygote make the workers from now on."""
         fresh = await _Zygote.start(self._setting)
         old, self._current = self._current, fresh
+        self._retired = [zygote for zygote in self._retired if zygote.alive]
         if old:
+            self._retired.append(old)
             old.retire()
 
     async def close(self) -> None:
-        """End the current zygote and, with it, its workers."""
-        if self._current:
-            self._current.close()
-            await self._current.ended()
+        """End every zygote and, with them, their workers."""
+        zygotes = [*self._retired, *([self._current] if self._current else [])]
+        for zygote in zygotes:
+            zygote.close()
+        for zygote in zygotes:
+            await zygote.ended()
 
     async def _standing(self) -> _Zygote:
         if self._current and self._current.alive:
@@ -108,7 +113,7 @@ class _Zygote:
         self._process = process
         self._control = control
         self._forks: deque[asyncio.Future[Worker]] = deque()
-        self._exits: dict[int, asyncio.Future[int]] = {}
+        self._exits: dict[int, asyncio.Future[int | None]] = {}
         self._retired = False
         self._loop = asyncio.get_running_loop()
         self._standing: asyncio.Future[None] = self._loop.create_future()
@@ -125,9 +130,12 @@ class _Zygote:
         try:
             async with asyncio.timeout(_START_S):
                 await zygote._standing
-        except TimeoutError:
+        except BaseException as error:
             zygote.close()
-            raise SandboxFailed(f"the zygote did not stand within {_START_S:.0f} s") from None
+            await zygote.ended()
+            if isinstance(error, TimeoutError):
+                raise SandboxFailed(f"the zygote did not stand within {_START_S:.0f} s") from None
+            raise
         return zygote
 
     async def fork(self, *, prober: bool) -> Worker:
@@ -143,19 +151,22 @@ class _Zygote:
     def retire(self) -> None:
         """End when the last worker has ended."""
         self._retired = True
-        if not self._exits:
-            self.close()
+        self._close_if_done()
 
     def close(self) -> None:
         """End now; the kernel ends the workers."""
         if self.alive:
             self._lose()
 
+    def _close_if_done(self) -> None:
+        if self._retired and not self._exits and not self._forks:
+            self.close()
+
     async def ended(self) -> None:
         """Wait until the process has ended; kill it if it does not."""
         try:
-            async with asyncio.timeout(5):
-                await self._gone
+            async with asyncio.timeout(_END_S):
+                await asyncio.shield(self._gone)
         except TimeoutError:
             self._process.kill()
             await self._gone
@@ -184,10 +195,10 @@ class _Zygote:
                     worker.kill()
                 else:
                     answer.set_result(worker)
+                self._close_if_done()
             case wire.Exited(pid=pid, status=status):
                 self._exits.pop(pid).set_result(status)
-                if self._retired and not self._exits:
-                    self.close()
+                self._close_if_done()
 
     def _lose(self) -> None:
         """The control socket is closed, by us or by the zygote's death: nobody will answer any more."""
@@ -195,7 +206,7 @@ class _Zygote:
         self._loop.remove_reader(self._control.fileno())
         self._control.close()
         for exited in self._exits.values():
-            exited.set_result(-signal.SIGKILL)
+            exited.set_result(None)
         self._exits.clear()
         pidfd = os.pidfd_open(self._process.pid)
         self._loop.add_reader(pidfd, self._reap, pidfd)
@@ -213,14 +224,13 @@ class _Zygote:
         self._gone.set_result(None)
 
 
-async def ended(worker: Worker) -> int:
-    """How a worker ended: its exit code, or minus the signal. Kills one that has closed its channel but lives on."""
-    worker.kill()
+async def ended(worker: Worker) -> int | None:
+    """How a worker whose channel is closed ended: its exit code, or minus the signal; None when nobody can know."""
     try:
         async with asyncio.timeout(_FORK_S):
             return await asyncio.shield(worker.exited)
     except TimeoutError:
-        return -signal.SIGKILL  # nobody reported it; that it was killed is all we know
+        return None
 
 
 def _exec(setting: ZygoteSetting, descriptor: int) -> subprocess.Popen[bytes]:
@@ -239,9 +249,9 @@ def _exec(setting: ZygoteSetting, descriptor: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _refusal(status: int) -> str | None:
+def _refusal(status: int | None) -> str | None:
     """Which layer an exit status names."""
-    layer = status - wire.LAYER_EXIT
+    layer = -1 if status is None else status - wire.LAYER_EXIT
     if not 0 <= layer < len(wire.LAYER_NAMES):
         return None
     name = wire.LAYER_NAMES[layer]

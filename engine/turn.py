@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from engine.errors import EngineClosed, SandboxFailed
 from engine.outcome import Finding, LogEvent, Outcome, Usage
 from engine.spawner import ended
 from engine.worker import Worker, WorkerGone
@@ -79,8 +80,8 @@ async def run_turn(worker: Worker, job: wire.Run, grace_ms: int) -> Outcome:
         if done.status in _LAST:
             worker.kill()
         return _outcome(done, heard, begun)
-    except WorkerGone as gone:
-        status, message = await _explain(worker, gone, deadline, f"{job.limits.wall_ms} ms")
+    except WorkerGone:
+        status, message = await _explain(worker, deadline, f"{job.limits.wall_ms} ms")
     except wire.ProtocolError as fault:
         worker.kill()
         status, message = _protocol(str(fault))
@@ -100,8 +101,8 @@ async def check_turn(worker: Worker, job: wire.Check, wall_ms: int) -> tuple[Out
         await worker.send(job)
         frame = _only_checked(await worker.receive(), worker)
         return _check_outcome(frame, begun), frame.code
-    except WorkerGone as gone:
-        status, message = await _explain(worker, gone, deadline, f"{wall_ms} ms")
+    except WorkerGone:
+        status, message = await _explain(worker, deadline, f"{wall_ms} ms")
         return _too_costly(status, message, begun), None
     except wire.ProtocolError as fault:
         worker.kill()
@@ -181,13 +182,23 @@ def _too_costly(status: wire.Status, message: str, begun: float) -> Outcome:
     return Outcome(status="rejected", message=said, line=1, usage=_usage(begun, 0, 0), diagnostics=(finding,))
 
 
-async def _explain(worker: Worker, gone: WorkerGone, deadline: _Deadline, limit: str) -> tuple[wire.Status, str]:
-    """What a worker died of, from our own deed, its fault, or the status that the zygote reports."""
+async def _explain(worker: Worker, deadline: _Deadline, limit: str) -> tuple[wire.Status, str]:
+    """What a worker died of: our deadline, its fault, or the status that the zygote reports.
+
+    Raises EngineClosed when it was killed for no deed of its own, SandboxFailed when the zygote died.
+    """
     if deadline.passed:
         return "timeout", f"no result within {limit}; the hook was inside one long operation that cannot be interrupted"
-    if gone.fault:
-        return _protocol(gone.fault)
-    return _death(await ended(worker))
+    if worker.fault:
+        return _protocol(worker.fault)
+    status = await ended(worker)
+    if status is None:
+        raise SandboxFailed("the sandbox ended while the hook ran")
+    if worker.killed and worker.hung_up:
+        return _protocol("the channel was closed before the end")
+    if worker.killed:
+        raise EngineClosed("the engine ended while the hook ran")
+    return _death(status)
 
 
 def _death(status: int) -> tuple[wire.Status, str]:

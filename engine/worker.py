@@ -18,32 +18,31 @@ from sandbox import wire
 
 _buffer = bytearray(wire.PACKET_BYTES)  # of every worker in turn: what is read is copied out at once
 _view = memoryview(_buffer)
+_LINGER_S = 0.5  # from hanging up to having ended
 _MOST_PENDING = 4096  # frames not yet looked at: a turn looks at once, so more is a flood
 
 
 class WorkerGone(Exception):
-    """The worker's channel closed, or it broke the protocol (then `fault` says how)."""
-
-    def __init__(self, fault: str | None) -> None:
-        super().__init__(fault or "the channel closed")
-        self.fault = fault
+    """The channel is closed. Why: see `fault`, `killed` and `hung_up` of the worker, and how it `exited`."""
 
 
 class Worker:
     """One worker process. `tenant` is set by the pool, once."""
 
-    def __init__(self, pid: int, channel: socket.socket, pidfd: int, exited: asyncio.Future[int]) -> None:
+    def __init__(self, pid: int, channel: socket.socket, pidfd: int, exited: asyncio.Future[int | None]) -> None:
         self.pid = pid  # in the zygote's pid namespace
         self.pidfd = pidfd
-        self.exited = exited  # its exit code, or minus the signal that ended it
+        self.exited = exited  # its exit code, or minus the signal that ended it; None when nobody can know
         self.born = time.monotonic()
         self.used = self.born  # when its last job ended
         self.jobs = 0
         self.peak_bytes = 0  # as it says itself: a lie is bounded by RLIMIT_AS
         self.blank_bytes = 0  # the same, when blank
         self.tenant: str | None = None
-        self.gone = False
-        self._fault: str | None = None
+        self.gone = False  # its channel is closed
+        self.fault: str | None = None  # how it broke the protocol
+        self.hung_up = False  # it closed its end by itself
+        self.killed = False  # by us, before it had ended
         self._channel = channel
         self._reader = wire.FrameReader(wire.REPLY_BYTES)
         self._frames: deque[wire.Reply] = deque()
@@ -55,14 +54,14 @@ class Worker:
     async def send(self, frame: wire.Frame) -> None:
         """Write a whole frame. Raises WorkerGone."""
         if self.gone:
-            raise WorkerGone(self._fault)
+            raise WorkerGone
         try:
             for packet in wire.packets(wire.pack(frame)):
                 if not self._sent(packet):
                     await self._send(packet)
         except OSError:
-            self._close(None)
-            raise WorkerGone(self._fault) from None
+            self._hang_up()
+            raise WorkerGone from None
 
     def _sent(self, packet: bytes | memoryview) -> bool:
         try:
@@ -79,13 +78,13 @@ class Worker:
             if not self.gone and self._sent(packet):
                 self._loop.remove_writer(self._channel.fileno())
                 return
-        raise WorkerGone(self._fault)
+        raise WorkerGone
 
     async def receive(self) -> wire.Reply:
         """The next frame. Raises WorkerGone. One caller at a time: the turn."""
         while not self._frames:
             if self.gone:
-                raise WorkerGone(self._fault)
+                raise WorkerGone
             await self._woken()
         return self._frames.popleft()
 
@@ -105,7 +104,12 @@ class Worker:
 
     def kill(self) -> None:
         """End it now. Safe to call twice, and after it has ended."""
-        self._close(None)
+        self.killed = self.killed or not self.exited.done()
+        self._signal(signal.SIGKILL)
+        self._close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
 
     def _signal(self, number: int) -> None:
         if self.pidfd < 0:
@@ -121,7 +125,7 @@ class Worker:
         except OSError:
             length = 0
         if not length:
-            self._close(None)
+            self._hang_up()
             return
         try:
             for body in self._reader.feed(_view[:length]):
@@ -135,20 +139,22 @@ class Worker:
         self._wake()
 
     def _break(self, fault: str) -> None:
-        self._close(fault)
+        self.fault = fault
+        self.kill()
 
-    def _close(self, fault: str | None) -> None:
-        """Kill and let go. A process that is already ending keeps the status it has."""
+    def _hang_up(self) -> None:
+        """The worker closed its end: it is ending, and its status will tell why. One that lingers is killed."""
+        self.hung_up = True
+        self._close()
+        self._loop.call_later(_LINGER_S, self.kill)
+
+    def _close(self) -> None:
         if self.gone:
             return
         self.gone = True
-        self._fault = fault
-        self._signal(signal.SIGKILL)
         self._loop.remove_reader(self._channel.fileno())
         self._loop.remove_writer(self._channel.fileno())
         self._channel.close()
-        os.close(self.pidfd)
-        self.pidfd = -1
         self._wake()
 
     def _wake(self) -> None:

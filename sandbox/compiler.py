@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import marshal
 
-from sandbox.policy import Policy, finding_at
+from sandbox.policy import Policy
 from sandbox.wire import Checked, Diagnostic
 
 HOOK_FILENAME = "<hook>"  # SECURITY: constant; a name of the tenant's makes CPython read that file into its messages
@@ -21,9 +21,9 @@ def check(source: str, parameters: tuple[str, ...]) -> Checked:
     """The code of `source` for a point with `parameters`, or what is refused."""
     try:
         tree = ast.parse(source, HOOK_FILENAME)
-        policy = Policy()
+        policy = Policy(source)
         policy.visit(tree)
-        policy.findings.extend(_check_entry(tree, parameters))
+        _check_entry(policy, tree, parameters)
         if policy.findings:
             return Checked(tuple(sorted(policy.findings, key=lambda finding: (finding.line, finding.column))), None)
         code = marshal.dumps(compile(tree, HOOK_FILENAME, "exec", dont_inherit=True, optimize=0))
@@ -38,14 +38,12 @@ def check(source: str, parameters: tuple[str, ...]) -> Checked:
     return Checked((), code)
 
 
-def _check_entry(tree: ast.Module, parameters: tuple[str, ...]) -> list[Diagnostic]:
+def _check_entry(policy: Policy, tree: ast.Module, parameters: tuple[str, ...]) -> None:
     """A top-level `def hook` must take the point's arguments, by position."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == _ENTRY and not _takes(node.args, len(parameters)):
-            wanted = f"def hook({', '.join(parameters)}):"
             message = f"hook takes {_count(node.args)} arguments; this point passes {len(parameters)}"
-            return [finding_at(node, "arity", message, f"write {wanted}")]
-    return []
+            policy.refuse(node, "arity", message, f"write def hook({', '.join(parameters)}):")
 
 
 def _takes(arguments: ast.arguments, number: int) -> bool:

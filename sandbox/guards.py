@@ -8,13 +8,18 @@ plain Python: a guard there would cost on every step and stop nothing.
 from __future__ import annotations
 
 import _string  # type: ignore[import-not-found]  # string.Formatter splits field names with it
+import abc
 import builtins
+import decimal
 import string
 import types
+from collections import ChainMap, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from RestrictedPython.transformer import INSPECT_ATTRIBUTES
+
+from sandbox.document import Document
 
 # Names that lead from an innocent object to the interpreter's own, beside all that begin with an underscore.
 REFUSED_ATTRIBUTES = INSPECT_ATTRIBUTES | {"mro"}
@@ -46,7 +51,10 @@ def get_attribute(owner: Any, name: str) -> Any:
     check_attribute(name)
     if name in _FORMATS and (isinstance(owner, str) or (isinstance(owner, type) and issubclass(owner, str))):
         return _formatter_of(owner, name)
-    return getattr(owner, name)
+    value = getattr(owner, name)
+    if name == "register" and isinstance(getattr(value, "__self__", None), abc.ABCMeta):
+        raise AttributeError("a hook may not register a class with another")  # it would stay so for later jobs
+    return value
 
 
 def get_attribute_or(owner: Any, name: str, *default: Any) -> Any:
@@ -95,22 +103,32 @@ def _formatter_of(owner: Any, name: str) -> Callable[..., str]:
 
 
 def write_guard(own: Own) -> Callable[[Any], Any]:
-    """The check of `x.a = …`, `x[k] = …`, `del x.a`: everything that other jobs could see is refused."""
+    """The check of `x.a = …`, `x[k] = …`, `del x.a`: only what this job made, or was given for itself, may change."""
 
     def writable(target: Any) -> Any:
         kind = type(target)
-        if kind is dict or kind is list:
+        if kind in _OPEN or kind in own.classes or isinstance(target, _CONTAINERS) or _is_own(target, own):
             return target
-        if isinstance(target, type) and target not in own.classes:
-            raise TypeError(f"a hook may not change {target.__name__}: it is shared")
-        if isinstance(target, _SHARED_KINDS) and getattr(target, "__globals__", None) is not own.namespace:
-            raise TypeError("a hook may not change a function that is not its own")
-        return target
+        what = target.__name__ if isinstance(target, type) else f"a {kind.__name__}"
+        raise TypeError(f"a hook may not change {what}: it is not the hook's own")
 
     return writable
 
 
-_SHARED_KINDS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType)
+class Module:
+    """`module.exports = function`, for those who come from JavaScript."""
+
+    exports: Any = None
+
+
+_OPEN = frozenset({dict, list, Document, Module})  # the usual ones, first
+_CONTAINERS = (dict, list, bytearray, deque, ChainMap, BaseException, decimal.Context)
+
+
+def _is_own(target: Any, own: Own) -> bool:
+    if isinstance(target, type):
+        return target in own.classes
+    return type(target) is types.FunctionType and target.__globals__ is own.namespace
 
 
 def attribute_setters(writable: Callable[[Any], Any]) -> tuple[Callable[..., None], Callable[..., None]]:
@@ -139,7 +157,9 @@ def class_builder(own: Own) -> Callable[..., type]:
 
 
 def type_of(value: Any) -> type:
-    """The builtin type with one argument: classes are made by `class`."""
+    """The builtin type with one argument. Not of a class: that is `type` itself, which makes classes of anything."""
+    if isinstance(value, type):
+        raise TypeError("a hook may not have the class of a class")
     return type(value)
 
 

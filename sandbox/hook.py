@@ -51,12 +51,6 @@ def callback(settlement: Settlement, console: Console, result_bytes: int) -> Cal
     return cb
 
 
-class Module:
-    """`module.exports = function`, for those who come from JavaScript."""
-
-    exports: Any = None
-
-
 def run(job: wire.Run, channel: Channel) -> wire.Done:
     """Run one job and say how it ended and what it cost since the last one ended: waiting costs nothing."""
     done = _run(job, channel)
@@ -119,7 +113,7 @@ def _namespace(job: wire.Run, console: Console) -> dict[str, Any]:
         "__name__": HOOK_NAME,
         "require": importer.require,
         "console": console,
-        "module": Module(),
+        "module": guards.Module(),
     }
     guards.install(guards.Own(namespace), importer.import_, console.print)
     return namespace

@@ -89,12 +89,12 @@ def limit_resources(setting: Setting) -> None:
     """
     for kind, value in _limits(setting).items():
         resource.setrlimit(kind, (value, value))
+    resource.setrlimit(resource.RLIMIT_CPU, (setting.cpu_s, setting.cpu_s + 1))  # SIGXCPU, a second later SIGKILL
 
 
 def _limits(setting: Setting) -> dict[int, int]:
     return {
         resource.RLIMIT_AS: setting.zygote_bytes + setting.memory_bytes,
-        resource.RLIMIT_CPU: setting.cpu_s,
         resource.RLIMIT_STACK: STACK_BYTES,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: 0,

@@ -39,8 +39,9 @@ _HINTS = {
 class Policy(Transformer):  # type: ignore[misc]
     """Checks and rewrites one parsed hook. Afterwards `findings` says what is refused, in the order of the source."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
         super().__init__()
+        self._lines = source.encode().splitlines()  # ast counts columns in bytes of UTF-8
         self.findings: list[Diagnostic] = []
         self._loads: dict[str, ast.Name] = {}  # name → where it is first read
         self._bound: set[str] = set()  # names that the file itself binds somewhere
@@ -48,7 +49,18 @@ class Policy(Transformer):  # type: ignore[misc]
     def refuse(self, node: ast.AST, rule: str, message: str, hint: str = "") -> None:
         """Record a finding at `node`."""
         if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(finding_at(node, rule, message, hint))
+            self.findings.append(self._finding(node, rule, message, hint))
+
+    def _finding(self, node: Any, rule: str, message: str, hint: str) -> Diagnostic:
+        line = getattr(node, "lineno", 1)
+        begin = self._column(line, getattr(node, "col_offset", 0))
+        one_line = getattr(node, "end_lineno", line) == line
+        end = self._column(line, node.end_col_offset) if one_line and hasattr(node, "end_col_offset") else begin + 1
+        return Diagnostic(rule, line, begin, end, message[:MESSAGE_CHARS], hint[:MESSAGE_CHARS])
+
+    def _column(self, line: int, offset: int) -> int:
+        text = self._lines[line - 1] if line <= len(self._lines) else b""
+        return len(text[:offset].decode(errors="replace")) + 1
 
     def error(self, node: ast.AST, info: str) -> None:
         """What RestrictedPython itself refuses, in its words."""
@@ -169,15 +181,6 @@ class Policy(Transformer):  # type: ignore[misc]
         return self.node_contents_visit(node)
 
     visit_Assign = visit_For = visit_comprehension = visit_With = visit_Call = _visit_inside
-
-
-def finding_at(node: ast.AST, rule: str, message: str, hint: str = "") -> Diagnostic:
-    """A diagnostic that points at `node`."""
-    line = getattr(node, "lineno", 1)
-    column = getattr(node, "col_offset", 0) + 1
-    one_line = getattr(node, "end_lineno", line) == line
-    end = (getattr(node, "end_col_offset", column) + 1) if one_line else column + 1
-    return Diagnostic(rule, line, column, end, message[:MESSAGE_CHARS], hint[:MESSAGE_CHARS])
 
 
 def _call(guard: str, place: Any, *arguments: ast.expr) -> ast.Call:

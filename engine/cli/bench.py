@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
 import platform
@@ -24,6 +23,8 @@ def command(*, as_json: bool) -> None:
 
     Exit status: 0 always: a figure is news, not a verdict.
     """
+    import asyncio  # noqa: PLC0415 - loaded when needed
+
     figures = asyncio.run(_measure_all(quiet=as_json or not sys.stderr.isatty()))
     if as_json:
         _print_json(figures)
@@ -32,6 +33,8 @@ def command(*, as_json: bool) -> None:
 
 
 async def _measure_all(*, quiet: bool) -> list[Figure]:
+    import asyncio  # noqa: PLC0415 - loaded when needed
+
     from rich.console import Console  # noqa: PLC0415 - loaded when needed
     from rich.progress import Progress  # noqa: PLC0415
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,8 @@ def command(names: tuple[str, ...], point: str, *, as_json: bool) -> None:
 
     Exit status: 0 when every file is accepted, 2 when one is refused or cannot be read.
     """
+    import asyncio  # noqa: PLC0415 - loaded when needed
+
     import msgspec  # noqa: PLC0415 - loaded when needed
 
     from engine.cli import files, show  # noqa: PLC0415
@@ -32,7 +33,7 @@ def command(names: tuple[str, ...], point: str, *, as_json: bool) -> None:
     for name, outcome in outcomes.items():
         if not as_json:
             show.show_findings(outcome.diagnostics, sources[name], name)
-            click.echo(f"{name}: {'accepted' if outcome.status == 'ok' else outcome.message}")
+            click.echo(f"{show.plain(name)}: {'accepted' if outcome.status == 'ok' else outcome.message}")
     if as_json:
         shown = [
             {"file": name, "ok": outcome.status == "ok", "diagnostics": outcome.diagnostics}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import sys
 from typing import TYPE_CHECKING
@@ -21,6 +20,8 @@ def command(without: str | None, *, as_json: bool) -> None:
 
     Exit status: 0 when all hold, 1 when one is missing.
     """
+    import asyncio  # noqa: PLC0415 - loaded when needed
+
     from engine.errors import BadInput  # noqa: PLC0415 - loaded when needed
     from sandbox.wire import LAYER_NAMES  # noqa: PLC0415
 

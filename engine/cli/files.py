@@ -11,6 +11,8 @@ from engine.errors import BadInput, BadSource
 def read_bytes(name: str, most_bytes: int, what: str) -> bytes:
     """The bytes of a file, or of standard input for `-`. Raises BadInput."""
     if name == "-":
+        if sys.stdin is None:
+            raise BadInput(f"{what} '-': standard input is closed")
         raw = sys.stdin.buffer.read(most_bytes + 1)
     else:
         path = Path(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,8 @@ def command(file: str, point: str, arguments_file: str | None, secrets: tuple[st
 
     Exit status: 0 only when the hook ended `ok`; 1 when it ended otherwise; 2 when the input cannot be used.
     """
+    import asyncio  # noqa: PLC0415 - loaded when needed
+
     from engine.cli import files, show  # noqa: PLC0415 - loaded when needed
     from engine.config import Config  # noqa: PLC0415
     from engine.errors import BadInput  # noqa: PLC0415

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import click
 import msgspec
 
-from engine.outcome import Finding, Outcome
+from engine.outcome import Finding, Outcome, lines_of
 
 _COLOURS = {"ok": "green", "denied": "yellow"}
 _LEVELS = {"info": None, "warn": "yellow", "error": "red"}
@@ -23,6 +23,7 @@ def plain(text: str) -> str:
 
 def show_outcome(outcome: Outcome, name: str) -> None:
     """Print an outcome: the log, then how it ended, then the result."""
+    name = plain(name)
     for event in outcome.logs:
         where = f"{name}:{event.line}" if event.line else name
         click.secho(f"{where}  {event.level:5}  {plain(event.text)}", fg=_LEVELS.get(event.level), err=True)
@@ -38,12 +39,13 @@ def show_outcome(outcome: Outcome, name: str) -> None:
 
 def show_findings(findings: Iterable[Finding], source: str, name: str) -> None:
     """Print what the policy refuses: place, rule and reason, the source line, a caret, the hint."""
-    lines = source.split("\n")
+    lines = lines_of(source)
+    name = plain(name)
     for finding in findings:
         place = f"{name}:{finding.line}:{finding.column}"
         click.echo(f"{place}: {click.style(finding.rule, bold=True)}: {plain(finding.message)}", err=True)
         if finding.line <= len(lines) and finding.rule != "too-complex":
-            text = plain(lines[finding.line - 1].replace("\t", " ").rstrip("\r"))[:200]
+            text = plain(lines[finding.line - 1].replace("\t", " "))[:200]
             mark = "^" * max(1, min(finding.end, len(text) + 1) - finding.column)
             click.echo(f"    {text}\n    {' ' * (finding.column - 1)}{mark}"[:500], err=True)
         if finding.hint:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,13 @@ def command(folder: str, junit: str | None, *, as_json: bool) -> None:
 
     Exit status: 0 when every case passes, 1 when one fails, 2 when a file cannot be used.
     """
+    import asyncio  # noqa: PLC0415 - loaded when needed
+
     from engine.cases import find_cases  # noqa: PLC0415 - loaded when needed
 
     verdicts = asyncio.run(_run_all(find_cases(Path(folder)), quiet=as_json or not sys.stderr.isatty()))
     if junit:
-        Path(junit).write_bytes(_junit(verdicts))
+        _write(Path(junit), _junit(verdicts))
     if as_json:
         _print_json(verdicts)
     else:
@@ -52,6 +53,15 @@ async def _run_all(files: list[tuple[Path, CaseFile]], *, quiet: bool) -> list[V
                     verdicts.append(verdict)
                     progress.advance(bar)
     return verdicts
+
+
+def _write(path: Path, report: bytes) -> None:
+    from engine.errors import BadInput  # noqa: PLC0415 - loaded when needed
+
+    try:
+        path.write_bytes(report)
+    except OSError as error:
+        raise BadInput(f"the report cannot be written to {str(path)!r}: {error.strerror}") from None
 
 
 def _print(verdicts: list[Verdict]) -> None:
@@ -86,7 +96,9 @@ def _junit(verdicts: list[Verdict]) -> bytes:
     suite = ElementTree.Element("testsuite", name="hookcell", tests=str(len(verdicts)), failures=str(failures))
     for verdict in verdicts:
         seconds = f"{verdict.seconds:.4f}"
-        case = ElementTree.SubElement(suite, "testcase", classname=str(verdict.file), name=verdict.case, time=seconds)
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=plain(str(verdict.file)), name=plain(verdict.case), time=seconds
+        )
         if verdict.faults:
             text = plain("\n".join(verdict.faults))
             ElementTree.SubElement(case, "failure", message=plain(verdict.faults[0])).text = text

@@ -39,10 +39,10 @@ class Point:
 
     def encode_arguments(self, arguments: Mapping[str, Any] | bytes, most_bytes: int) -> bytes:
         """JSON of an invocation's arguments. Raises BadArguments: no JSON, too large, or not this point's shape."""
-        given, raw = _decoded(arguments) if isinstance(arguments, bytes) else _encoded(arguments)
+        raw = arguments if isinstance(arguments, bytes) else _encode(arguments)
         if len(raw) > most_bytes:
             raise BadArguments(f"the arguments are {len(raw)} bytes of JSON; the most allowed is {most_bytes}")
-        self._check_shape(given)
+        self._check_shape(_decode(raw))
         return raw
 
     def _check_shape(self, given: Any) -> None:
@@ -72,18 +72,18 @@ def point_named(trigger_id: str) -> Point:
     )
 
 
-def _decoded(raw: bytes) -> tuple[Any, bytes]:
+def _decode(raw: bytes) -> Any:
     try:
-        return msgspec.json.decode(raw), raw
+        return msgspec.json.decode(raw)
     except RecursionError:
         raise BadArguments("the arguments are nested too deeply") from None
     except (msgspec.DecodeError, ValueError) as error:
         raise BadArguments(f"the arguments are not JSON: {error}") from None
 
 
-def _encoded(arguments: Mapping[str, Any]) -> tuple[Any, bytes]:
+def _encode(arguments: Mapping[str, Any]) -> bytes:
     try:
-        return arguments, msgspec.json.encode(arguments)
+        return msgspec.json.encode(arguments)
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise BadArguments(f"the arguments are not JSON: {error}") from None
 
