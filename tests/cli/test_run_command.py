@@ -1,0 +1,154 @@
+"""`hookcell run`: a hook on a call, and what a person or a script learns of its end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+
+def test_a_hook_runs_on_the_sample_and_its_result_is_shown(hookcell: Any, write_hook: Any) -> None:
+    """No server, no store, no arguments needed."""
+    ran = hookcell("run", write_hook("cb(None, {'mail': user.email})"))
+
+    assert (0, "") == (ran.status, ran.err)
+    assert ran.out.startswith("ok ")
+    assert json.loads(ran.out.split("\n", 1)[1]) == {"mail": "user1@foo.com"}
+
+
+def test_the_log_is_shown_with_file_line_and_level(hookcell: Any, write_hook: Any) -> None:
+    """On standard error, so that the result can be piped on."""
+    ran = hookcell("run", write_hook("print('a')\nconsole.error('b')\ncb()"))
+
+    assert ran.status == 0
+    assert ["hook.py:2  info   a", "hook.py:3  error  b"] == ran.err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("cb(Error('no'))", "denied", "no"),
+        ("user.nothing", "raised", "there is no field 'nothing'"),
+        ("pass", "no_callback", "call cb()"),
+        ("cb(None, {1})", "bad_result", "is a set"),
+        ("x = 'a' * (1 << 31)", "out_of_memory", "more memory"),
+    ],
+)
+def test_a_hook_that_does_not_end_ok_is_status_1(
+    hookcell: Any, write_hook: Any, body: str, status: str, said: str
+) -> None:
+    """With its status, its reason and, where there is one, its line."""
+    ran = hookcell("run", write_hook(body))
+
+    assert (1, "") == (ran.status, ran.err)
+    assert ran.out.startswith(f"{status} ")
+    assert said in ran.out
+    if status != "no_callback":
+        assert f"  hook.py:2: {body}" in ran.out
+
+
+def test_a_hook_out_of_time_is_status_1_with_its_line(hookcell: Any, write_hook: Any) -> None:
+    """The deadline is a setting like any other."""
+    ran = hookcell("run", write_hook("while True:\n    pass"), HOOKCELL_WALL_MS="1000")
+
+    assert ran.status == 1
+    assert ran.out.startswith("timeout ")
+    assert "hook.py:" in ran.out
+
+
+def test_a_rejected_hook_is_status_2_with_a_caret(hookcell: Any, write: Any) -> None:
+    """Nothing of it ran; the finding is shown as `check` shows it."""
+    ran = hookcell("run", write("hook.py", "import os\n"))
+
+    assert (2, "") == (ran.status, ran.out)
+    assert ran.err.splitlines()[:3] == [
+        "hook.py:1:1: import: the module 'os' is not available to hooks",
+        "    import os",
+        "    ^^^^^^^^^",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"), [("cb(None, [1])", "ok", 0), ("cb('no')", "denied", 1), ("import os", "rejected", 2)]
+)
+def test_json_is_the_whole_outcome(hookcell: Any, write_hook: Any, body: str, status: str, code: int) -> None:
+    """For scripts: one object on standard output, the same exit status."""
+    ran = hookcell("run", "--json", write_hook(f"print('x')\n{body}"))
+    outcome = json.loads(ran.out)
+
+    assert (code, status) == (ran.status, outcome["status"])
+    assert {"message", "line", "source", "result", "error", "logs", "egress", "usage", "diagnostics"} < set(outcome)
+    assert bool(outcome["logs"]) == (status != "rejected")
+
+
+def test_a_hook_may_come_from_standard_input(hookcell: Any) -> None:
+    """As `-`; places in it are told as <stdin>."""
+    ran = hookcell("run", "-", stdin=b"print('a')\ncb(None, 1)\n")
+
+    assert (0, "<stdin>:1  info   a\n") == (ran.status, ran.err)
+    assert ran.out.endswith("\n1\n")
+
+
+def test_arguments_may_come_from_a_file_or_standard_input(hookcell: Any, write: Any, write_hook: Any) -> None:
+    """The hook or its arguments, not both."""
+    hook = write_hook("cb(None, user.n)")
+    raw = b'{"user": {"n": 7}, "context": {"connection": {}}}'
+    from_file = hookcell("run", hook, "--arguments", write("call.json", raw))
+    from_input = hookcell("run", hook, "--arguments", "-", stdin=raw)
+    from_both = hookcell("run", "-", "--arguments", "-", stdin=raw)
+
+    assert [(0, True)] * 2 == [(ran.status, ran.out.endswith("\n7\n")) for ran in (from_file, from_input)]
+    assert "only one of" in from_both.fault
+
+
+def test_secrets_are_given_by_name(hookcell: Any, write_hook: Any) -> None:
+    """Repeatable; a value may hold an equals sign or nothing."""
+    hook = write_hook("s = context.webtask.secrets\ncb(None, [s.A, s.B, s.C])")
+    ran = hookcell("run", "--json", hook, "--secret", "A=1", "--secret", "B=x=y", "--secret", "C=")
+
+    assert json.loads(ran.out)["result"] == ["1", "x=y", ""]
+
+
+def test_a_secret_without_a_value_is_refused(hookcell: Any, write_hook: Any) -> None:
+    """The message says how to write it."""
+    ran = hookcell("run", write_hook("cb()"), "--secret", "KEY")
+
+    assert (2, "") == (ran.status, ran.out)
+    assert "NAME=VALUE" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_another_point_brings_its_own_parameters_and_sample(hookcell: Any, write: Any) -> None:
+    """Chosen by its id."""
+    source = "def hook(recipient, text, context, cb):\n    cb(None, recipient)\n"
+    ran = hookcell("run", write("sms.py", source), "--point", "send-phone-message")
+
+    assert (0, True) == (ran.status, '"1-808-555-5555"' in ran.out)
+
+
+def test_what_a_hook_says_cannot_steer_the_terminal(hookcell: Any, write_hook: Any) -> None:
+    """Escape sequences in log, message and result are shown, not obeyed."""
+    ran = hookcell("run", write_hook("print('\\x1b[2J\\r\\u202e')\ncb(Error('\\x1b]0;owned\\x07'))"))
+
+    assert ran.status == 1
+    assert "\x1b" not in ran.out + ran.err
+    assert "\r" not in ran.err
+    assert "\\x1b[2J" in ran.err
+    assert "\\x1b]0;owned\\x07" in ran.out
+
+
+def test_a_windows_file_with_a_byte_order_mark_is_read(hookcell: Any, write: Any) -> None:
+    """What editors save."""
+    ran = hookcell("run", write("hook.py", "\ufeffdef hook(user, context, cb):\r\n    cb(None, 1)\r\n"))
+
+    assert (0, "") == (ran.status, ran.err)
+
+
+def test_a_file_name_that_is_no_utf8_can_be_used(hookcell: Any, tmp_path: Any) -> None:
+    """Linux allows any bytes; the name is told somehow, never a traceback."""
+    (tmp_path / "h\udcff.py").write_bytes(b"print('a')\ncb(Error('no'))\n")
+    ran = hookcell("run", b"h\xff.py", LC_ALL="C.UTF-8", PYTHONIOENCODING="utf-8:strict")
+
+    assert (1, True) == (ran.status, ran.out.startswith("denied "))
+    assert "Traceback" not in ran.err

@@ -1,0 +1,87 @@
+"""Engines and workers for one test each, and the one way to wait for what has no event."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from engine.app import Engine, Hook, zygote_setting
+from engine.config import Config
+from engine.points import point_named
+from engine.spawner import Spawner
+
+POINT = "post-change-password"
+_POLL_S = 0.01
+_PATIENCE_S = 60.0  # what this machine may take when it does something else at the same time
+
+
+async def _until(condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"never came: {what}"
+        await asyncio.sleep(_POLL_S)
+    return found
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """`await until(condition, what)`: poll until `condition()` is true and return that; fail when it never comes."""
+    return _until
+
+
+@pytest.fixture
+def hook() -> Callable[..., Hook]:
+    """`hook(body, **fields)`: a hook of post-change-password whose function has that body."""
+
+    def make(body: str, **fields: Any) -> Hook:
+        lines = "".join(f"    {line}\n" for line in body.splitlines())
+        return Hook(f"def hook(user, context, cb):\n{lines}", **{"trigger_id": POINT} | fields)
+
+    return make
+
+
+@pytest.fixture
+def sample() -> dict[str, Any]:
+    """Arguments that post-change-password takes."""
+    return point_named(POINT).sample
+
+
+@pytest.fixture
+def spawner_of() -> Callable[..., contextlib.AbstractAsyncContextManager[Spawner]]:
+    """`async with spawner_of(**zygote_setting) as spawner`: one that is closed in the end."""
+
+    @contextlib.asynccontextmanager
+    async def make(**setting: Any) -> AsyncIterator[Spawner]:
+        spawner = Spawner(dataclasses.replace(zygote_setting(Config()), **setting))
+        try:
+            yield spawner
+        finally:
+            await spawner.close()
+
+    return make
+
+
+@pytest.fixture
+def zygote_pid() -> Callable[[Engine], int]:
+    """`zygote_pid(engine)`: the process that the engine started and still uses."""
+
+    def find(engine: Engine) -> int:
+        zygote = engine._spawner._current
+        assert zygote is not None
+        return zygote._process.pid
+
+    return find
+
+
+@pytest.fixture(autouse=True)
+def _no_loose_ends(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The event loop met no exception that nobody caught."""
+    yield
+    loose = [record.getMessage() for record in caplog.get_records("call") if record.name == "asyncio"]
+    assert [] == loose

@@ -1,0 +1,167 @@
+"""The extensibility points that come with the engine, as data and in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+import pytest
+
+from engine.errors import BadArguments, UnknownPoint
+from engine.outcome import Outcome
+from engine.points import Point, _refuse_reference, all_points, point_named
+
+POINTS = list(all_points().values())
+MOST_BYTES = 1 << 20
+
+
+@pytest.fixture(params=POINTS, ids=[point.id for point in POINTS])
+def point(request: pytest.FixtureRequest) -> Point:
+    found: Point = request.param
+    return found
+
+
+def test_the_five_points_of_the_model_are_there() -> None:
+    """By the ids they have on its wire; three block the caller, two do not."""
+    assert {
+        "credentials-exchange": True,
+        "post-change-password": False,
+        "post-user-registration": False,
+        "pre-user-registration": True,
+        "send-phone-message": True,
+    } == {point.id: point.blocking for point in POINTS}
+
+
+def test_the_set_of_points_cannot_be_changed_from_outside() -> None:
+    """What a caller does to its own copy is its own."""
+    all_points().clear()
+
+    assert 5 == len(all_points())
+
+
+def test_a_sample_fits_its_own_schema(point: Point) -> None:
+    """Both as data and as JSON."""
+    raw = point.encode_arguments(point.sample, MOST_BYTES)
+
+    assert raw == point.encode_arguments(raw, MOST_BYTES)
+    assert point.sample == msgspec.json.decode(raw)
+
+
+def test_the_parameters_are_those_of_the_schema_and_cb(point: Point) -> None:
+    """In the order in which a hook gets them."""
+    assert "cb" == point.parameters[-1]
+    assert set(point.parameters[:-1]) == set(point.arguments["properties"])
+
+
+def test_a_default_response_fits_its_own_schema(point: Point) -> None:
+    """What a silent hook answers is an answer."""
+    jsonschema_rs.validator_for(point.response, retriever=_refuse_reference).validate(point.default_response)
+
+
+def test_a_starter_is_accepted_and_runs_ok_on_the_sample(point: Point, run_hook: Callable[..., Outcome]) -> None:
+    """The first hook an author sees works."""
+    outcome = run_hook(point.starter, trigger_id=point.id)
+
+    assert ("ok", "", ()) == (outcome.status, outcome.message, outcome.diagnostics)
+    jsonschema_rs.validator_for(point.response, retriever=_refuse_reference).validate(outcome.value())
+
+
+def test_a_hook_gets_the_points_arguments_by_its_parameters(point: Point, run_hook: Callable[..., Outcome]) -> None:
+    """In order, and each with its value."""
+    names = point.parameters[:-1]
+    source = f"def hook({', '.join(point.parameters)}):\n    cb(None, [{', '.join(names)}])\n"
+    given = run_hook(source, trigger_id=point.id).value()
+
+    assert [point.sample[name] for name in names if name != "context"] == given[:-1]
+    assert point.sample["context"].items() <= given[-1].items()
+
+
+def test_a_point_says_what_people_need_to_know(point: Point) -> None:
+    """A title, one sentence and the type of its failures in the log."""
+    assert all((point.title, point.about.endswith("."), point.failure_log_type))
+
+
+@pytest.mark.parametrize(
+    ("trigger_id", "arguments", "where"),
+    [
+        ("post-change-password", {"user": []}, "context"),
+        ("post-change-password", {"user": [], "context": {"connection": {}}}, r"arguments\['user'\]"),
+        ("post-change-password", {"user": {}, "context": {}}, r"arguments\['context'\]: \"connection\""),
+        ("pre-user-registration", {"user": {}, "context": {"connection": None}}, r"\['context'\]\['connection'\]"),
+        ("credentials-exchange", {"client": {}, "audience": 1, "scope": []}, r"arguments\['audience'\]"),
+        ("credentials-exchange", {"client": {}, "audience": "", "scope": [1]}, r"arguments\['scope'\]\[0\]"),
+        ("send-phone-message", {"recipient": "1", "text": 2, "context": {}}, "send-phone-message"),
+    ],
+)
+def test_arguments_of_another_shape_are_refused_with_the_place(trigger_id: str, arguments: Any, where: str) -> None:
+    """As data and as JSON alike."""
+    point = point_named(trigger_id)
+    for given in (arguments, msgspec.json.encode(arguments)):
+        with pytest.raises(BadArguments, match=where):
+            point.encode_arguments(given, MOST_BYTES)
+
+
+def test_what_the_schema_does_not_name_may_be_there(point: Point) -> None:
+    """A host may pass on more than the model did."""
+    point.encode_arguments(point.sample | {"more": [1]}, MOST_BYTES)
+
+
+def test_arguments_over_their_size_are_refused_with_both_sizes(point: Point) -> None:
+    """Whether they fit otherwise or not."""
+    raw = point.encode_arguments(point.sample, MOST_BYTES)
+    with pytest.raises(BadArguments, match=f"{len(raw)} bytes of JSON; the most allowed is {len(raw) - 1}"):
+        point.encode_arguments(raw, len(raw) - 1)
+
+
+@pytest.mark.parametrize("value", [{1, 2}, b"bytes", 1.5, None, True, "é", {"a": {"b": [1, {"c": None}]}}])
+def test_data_that_becomes_json_is_taken(value: Any) -> None:
+    """What msgspec can write, in the shape that is written."""
+    point = point_named("post-change-password")
+    raw = point.encode_arguments({"user": {"x": value}, "context": {"connection": {}}}, MOST_BYTES)
+
+    assert "x" in msgspec.json.decode(raw)["user"]
+
+
+@pytest.mark.parametrize("value", [{1: {2: 3}}, {"a"}, [b"a"], 1])
+def test_data_in_the_place_of_a_text_is_refused_and_not_a_crash(value: Any) -> None:
+    """What JSON Schema looks at is what the hook would get."""
+    point = point_named("send-phone-message")
+    with pytest.raises(BadArguments, match="recipient"):
+        point.encode_arguments(point.sample | {"recipient": value}, MOST_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("asked", "nearest"), [("post-change-pasword", "post-change-password"), ("send-phone", "send-phone-message")]
+)
+def test_an_unknown_point_names_the_nearest_and_all(asked: str, nearest: str) -> None:
+    """One look is enough."""
+    with pytest.raises(UnknownPoint, match=f"did you mean '{nearest}'") as caught:
+        point_named(asked)
+
+    assert all(point.id in str(caught.value) for point in POINTS)
+
+
+@pytest.mark.parametrize("asked", ["", "x" * 100_000, "\x1b[31m", "\udcff", "POST-CHANGE-PASSWORD", "../x"])
+def test_any_other_text_is_an_unknown_point_in_one_printable_line(asked: str) -> None:
+    """It may have come from anyone."""
+    with pytest.raises(UnknownPoint) as caught:
+        point_named(asked)
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1_000
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9/schema.json", "https://example.com/s", "file:///etc/passwd"])
+def test_a_schema_may_not_refer_to_another_place(uri: str) -> None:
+    """Nothing is fetched, from anywhere, when a point is read."""
+    with pytest.raises(ValueError, match="nothing is fetched"):
+        jsonschema_rs.validator_for({"properties": {"user": {"$ref": uri}}}, retriever=_refuse_reference)
+
+
+def test_a_schema_may_refer_to_its_own_parts() -> None:
+    """That needs no fetching."""
+    schema = {"$defs": {"text": {"type": "string"}}, "$ref": "#/$defs/text"}
+
+    assert jsonschema_rs.validator_for(schema, retriever=_refuse_reference).is_valid("a")

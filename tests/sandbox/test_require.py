@@ -1,0 +1,231 @@
+"""The module map: all that it offers is there, nothing else is, and no import form leads past it."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import pytest
+
+from sandbox import guards, require
+from sandbox.modules.facade import Facade
+
+pytestmark = pytest.mark.usefixtures("facades")
+
+SHARED = sorted(name for name, entry in require.MODULE_MAP.items() if "make" not in entry)
+MADE = sorted(name for name, entry in require.MODULE_MAP.items() if "make" in entry)
+NEWER = {("itertools", "batched"): (3, 12)}  # names that an older Python lacks
+
+
+@pytest.fixture
+def importer() -> require.Importer:
+    """The imports of one job."""
+    return require.Importer(1)
+
+
+def imported(code: str, importer: require.Importer) -> dict:
+    """The namespace after that code, with the guarded `__import__`."""
+    namespace = {"__builtins__": {"__import__": importer.import_}}
+    exec(code, namespace)
+    return namespace
+
+
+@pytest.mark.parametrize("module", require.MODULE_MAP)
+def test_every_mapped_module_loads_and_every_name_it_offers_resolves(importer: Any, module: str) -> None:
+    facade = importer.require(module)
+    wanted = {
+        name for name in require.MODULE_MAP[module]["names"] if sys.version_info >= NEWER.get((module, name), (3,))
+    }
+
+    assert isinstance(facade, Facade)
+    assert wanted <= set(facade.offered()) == require.names_of(module)
+    assert all(getattr(facade, name) is not None for name in facade.offered())
+
+
+@pytest.mark.parametrize("module", require.MODULE_MAP)
+def test_no_facade_offers_a_module(importer: Any, module: str) -> None:
+    facade = importer.require(module)
+
+    assert not [name for name in facade.offered() if isinstance(getattr(facade, name), types.ModuleType)]
+
+
+@pytest.mark.parametrize("module", require.MODULE_MAP)
+def test_what_a_facade_offers_cannot_be_written_to(importer: Any, module: str) -> None:
+    """A hook that planted something in a shared object would meet it again in its next job."""
+    facade = importer.require(module)
+    set_attribute, _ = guards.attribute_setters(guards.write_guard(guards.Own({})))
+    written = []
+    for name in facade.offered():
+        value = getattr(facade, name)
+        try:
+            set_attribute(value, "planted", 1)
+        except (TypeError, AttributeError):
+            continue
+        written.append(name)
+        delattr(getattr(value, "__origin__", value), "planted")
+
+    assert written == []
+
+
+@pytest.mark.parametrize("module", require.MODULE_MAP)
+def test_a_facade_cannot_be_changed(importer: Any, module: str) -> None:
+    facade = importer.require(module)
+    for name in (*facade.offered(), "planted"):
+        with pytest.raises(TypeError):
+            setattr(facade, name, 1)
+        with pytest.raises(TypeError):
+            delattr(facade, name)
+
+
+@pytest.mark.parametrize("module", SHARED)
+def test_a_facade_without_state_is_the_same_in_every_job(module: str) -> None:
+    assert require.Importer(1).require(module) is require.Importer(2).require(module)
+
+
+@pytest.mark.parametrize("module", MADE)
+def test_a_facade_with_state_is_one_in_a_job_and_another_in_the_next(module: str) -> None:
+    importer = require.Importer(1)
+
+    assert importer.require(module) is importer.require(module)
+    assert importer.require(module) is not require.Importer(1).require(module)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["os", "sys", "builtins", "importlib", "subprocess", "operator", "sandbox", "json.decoder", "", "__main__", "hook"],
+)
+def test_a_module_that_is_not_mapped_is_not_there(importer: Any, module: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match="is not available to hooks"):
+        importer.require(module)
+    assert require.check_import(module, None) is not None
+
+
+class Name(str):
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return hash("json")
+
+    def __eq__(self, other: object) -> bool:
+        return other == "json"
+
+
+@pytest.mark.parametrize("module", [Name("os"), 5, None, ["json"], b"json"])
+def test_a_module_is_named_by_a_plain_text(importer: Any, module: str) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        importer.require(module)
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [("jsn", "json"), ("urllib.prse", "urllib.parse"), ("date_time", "datetime"), ("hashlb", "hashlib")],
+)
+def test_the_nearest_name_is_offered(importer: Any, asked: str, near: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match=f"did you mean '{near}'"):
+        importer.require(asked)
+    message, hint = require.check_import(asked, None)
+
+    assert (f"the module '{asked}' is not available to hooks", f"did you mean '{near}'?") == (message, hint)
+
+
+def test_without_a_near_name_all_are_offered() -> None:
+    _, hint = require.check_import("zzzzzz", None)
+
+    assert hint == "available: " + ", ".join(require.MODULE_MAP)
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("import json", "json"),
+        ("import json as j", "j"),
+        ("import urllib.parse as p", "p"),
+        ("from urllib import parse", "parse"),
+        ("from urllib import parse as p", "p"),
+    ],
+)
+def test_an_import_gives_the_facade(importer: Any, code: str, name: str) -> None:
+    module = "json" if "json" in code else "urllib.parse"
+
+    assert imported(code, importer)[name] is importer.require(module)
+
+
+def test_a_dotted_import_gives_the_package_with_that_one_module(importer: Any) -> None:
+    package = imported("import urllib.parse", importer)["urllib"]
+
+    assert package.parse is importer.require("urllib.parse")
+    assert package.offered() == ["parse"]
+
+
+def test_from_imports_give_the_names(importer: Any) -> None:
+    found = imported("from json import dumps, loads as read\nfrom urllib.parse import quote", importer)
+
+    assert ('{"a":1}', {"a": 1}, "a%20b") == (
+        found["dumps"]({"a": 1}, separators=(",", ":")),
+        found["read"]('{"a":1}'),
+        found["quote"]("a b"),
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from json import decoder",
+        "from json import codecs",
+        "from json import __builtins__",
+        "from urllib import request",
+        "from re import enum",
+        "from json import _title",
+    ],
+)
+def test_a_name_that_is_not_offered_is_not_there(importer: Any, code: str) -> None:
+    """The interpreter itself looks for `json.decoder` in its own table of modules when an import lacks a name."""
+    _, module, _, name = code.split()
+    assert require.check_import(module, name) is not None
+    if name != "_title":  # the compiler refuses it
+        with pytest.raises(ImportError):
+            imported(code, importer)
+
+
+def test_a_star_import_gives_no_private_name() -> None:
+    """The policy refuses it; the interpreter would take what `__dict__` holds."""
+    assert require.check_import("json", "*") is not None
+
+
+@pytest.mark.parametrize("code", ["from . import json", "from .json import loads", "from .. import x"])
+def test_a_relative_import_is_refused(importer: Any, code: str) -> None:
+    namespace = {"__builtins__": {"__import__": importer.import_}, "__name__": "hook", "__package__": "json"}
+    with pytest.raises(ImportError, match="a hook is one file"):
+        exec(code, namespace)
+
+
+@pytest.mark.parametrize("module", ["time", "_strptime", "datetime", "re"])
+def test_c_code_that_imports_by_itself_is_given_nothing(importer: Any, module: str) -> None:
+    assert importer.import_(module, {}, {}, [], 0) is None
+
+
+def test_c_code_is_given_nothing_else_either(importer: Any) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        importer.import_("os", {}, {}, [], 0)
+
+
+@pytest.mark.parametrize("module", ["time", "datetime", "json"])
+def test_an_empty_list_is_no_way_to_a_module(importer: Any, module: str) -> None:
+    """`__import__(name, …, [])` is how C asks; a facade is all that could come of it."""
+    found = importer.import_(module, {}, {}, [], 0)
+
+    assert found is None or isinstance(found, Facade)
+
+
+def test_names_of_the_map_are_spelled_once() -> None:
+    for entry in require.MODULE_MAP.values():
+        assert len(set(entry["names"])) == len(entry["names"])
+        assert not [name for name in entry["names"] if name.startswith("_")]
+
+
+def test_check_import_agrees_with_what_an_import_does() -> None:
+    assert require.check_import("urllib", "parse") is None
+    assert require.check_import("json", "dumps") is None
+    message, hint = require.check_import("json", "dump")
+    assert (message, hint) == ("a hook's json does not offer 'dump'", "it offers JSONDecodeError, dumps, loads")

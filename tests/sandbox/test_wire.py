@@ -1,0 +1,327 @@
+"""Frames survive the way there and back; everything else is a ProtocolError and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox import wire
+
+texts = st.text(st.characters(codec="utf-8"), max_size=200)
+counts = st.integers(0, 1 << 53)
+lines = st.none() | st.integers(1, 10_000_000)
+names = st.tuples(texts, texts) | st.tuples()
+payloads = st.binary(max_size=300)
+diagnostics = st.builds(
+    wire.Diagnostic,
+    rule=texts.map(lambda text: text[:64]),
+    line=st.integers(1, 10_000_000),
+    column=counts,
+    end=counts,
+    message=texts,
+    hint=texts,
+)
+limits = st.builds(wire.Limits, *[st.integers(0, 1 << 40)] * 3)
+JOBS = st.one_of(
+    st.builds(wire.Check, texts, names),
+    st.builds(
+        wire.Run,
+        code=payloads,
+        parameters=names,
+        arguments=payloads,
+        secrets=st.dictionaries(texts, texts, max_size=4),
+        execution_id=texts,
+        seed=st.integers(0, (1 << 63) - 1),
+        limits=limits,
+    ),
+    st.builds(wire.Probe, texts),
+)
+REPLIES = st.one_of(
+    st.builds(wire.Ready, counts),
+    st.builds(wire.Log, st.sampled_from(["info", "warn", "error"]), texts, lines, counts),
+    st.builds(wire.Checked, st.lists(diagnostics, max_size=4).map(tuple), st.none() | payloads),
+    st.builds(
+        wire.Done,
+        status=st.sampled_from(["ok", "denied", "raised", "no_callback", "bad_result", "timeout", "out_of_memory"]),
+        message=texts,
+        line=lines,
+        result=st.none() | payloads,
+        error=st.none() | payloads,
+        cpu_us=counts,
+        peak_bytes=counts,
+    ),
+    st.builds(wire.Probed, texts.map(lambda text: text[:64]), st.booleans(), texts),
+)
+ORDERS = st.builds(wire.Fork, st.booleans())
+REPORTS = st.one_of(
+    st.builds(wire.Forked, counts),
+    st.builds(wire.Exited, counts, st.integers(-64, 255)),
+    st.builds(wire.Standing, st.dictionaries(texts, texts, max_size=3)),
+)
+DECODERS = {"jobs": wire.jobs, "replies": wire.replies, "orders": wire.orders, "reports": wire.reports}
+
+
+def body_of(frame: wire.Frame) -> bytes:
+    """The frame without its length."""
+    return wire.pack(frame)[wire.PREFIX_BYTES :]
+
+
+def must_refuse_or_parse(body: bytes, decoder: msgspec.msgpack.Decoder) -> None:
+    """Any other exception fails the test."""
+    with contextlib.suppress(wire.ProtocolError):
+        wire.parse(body, decoder)
+
+
+def raw(*values: object) -> bytes:
+    """An array of the wire, of whatever is given."""
+    return msgspec.msgpack.encode(values)
+
+
+@given(st.lists(JOBS | REPLIES, max_size=5), st.data())
+def test_frames_come_back_whole_and_in_order_however_the_stream_is_cut(frames: Any, data: Any) -> None:
+    stream = b"".join(map(wire.pack, frames))
+    reader = wire.FrameReader(wire.REPLY_BYTES)
+    bodies: list[bytes] = []
+    while stream:
+        size = data.draw(st.integers(1, len(stream)), label="chunk")
+        bodies += reader.feed(memoryview(stream)[:size])
+        stream = stream[size:]
+    decoders = [wire.jobs if isinstance(frame, wire.Job) else wire.replies for frame in frames]
+
+    assert frames == [wire.parse(body, decoder) for body, decoder in zip(bodies, decoders, strict=True)]
+
+
+@given(st.binary(min_size=1, max_size=10) | st.integers(1, 4 * wire.PACKET_BYTES).map(bytes))
+def test_packets_are_the_whole_and_none_is_too_large_or_empty(data: Any) -> None:
+    cut = wire.packets(data)
+
+    assert data == b"".join(cut)
+    assert all(0 < len(packet) <= wire.PACKET_BYTES for packet in cut)
+
+
+@given(JOBS)
+def test_a_job_is_no_reply(job: Any) -> None:
+    with pytest.raises(wire.ProtocolError):
+        wire.parse(body_of(job), wire.replies)
+
+
+@given(REPLIES)
+def test_a_reply_is_no_job(reply: Any) -> None:
+    with pytest.raises(wire.ProtocolError):
+        wire.parse(body_of(reply), wire.jobs)
+
+
+@given(ORDERS)
+def test_an_order_comes_back(order: Any) -> None:
+    assert order == wire.parse(wire.pack_control(order), wire.orders)
+
+
+@given(REPORTS)
+def test_a_report_comes_back(report: Any) -> None:
+    assert report == wire.parse(wire.pack_control(report), wire.reports)
+
+
+@pytest.mark.parametrize("decoder", DECODERS.values(), ids=DECODERS)
+@given(body=st.binary(max_size=200))
+def test_any_bytes_are_a_frame_or_a_protocol_error(decoder: Any, body: Any) -> None:
+    must_refuse_or_parse(body, decoder)
+
+
+@pytest.mark.parametrize("decoder", DECODERS.values(), ids=DECODERS)
+@given(
+    frame=(JOBS | REPLIES).map(body_of) | (ORDERS | REPORTS).map(wire.pack_control),
+    place=st.integers(0, 10_000),
+    change=st.integers(0, 255),
+    insert=st.binary(max_size=3),
+)
+def test_a_frame_with_a_byte_changed_is_a_frame_or_a_protocol_error(
+    decoder: Any, frame: Any, place: int, change: int, insert: Any
+) -> None:
+    place %= len(frame)
+    must_refuse_or_parse(frame[:place] + bytes([change]) + insert + frame[place + 1 :], decoder)
+
+
+@given((JOBS | REPLIES).map(body_of), st.integers(0, 10_000))
+def test_a_frame_cut_short_is_refused(body: Any, length: int) -> None:
+    for decoder in (wire.jobs, wire.replies):
+        with pytest.raises(wire.ProtocolError):
+            wire.parse(body[: length % len(body)], decoder)
+
+
+@given(REPLIES.map(body_of), st.binary(min_size=1, max_size=5))
+def test_a_frame_with_something_behind_it_is_refused(body: Any, more: Any) -> None:
+    with pytest.raises(wire.ProtocolError):
+        wire.parse(body + more, wire.replies)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xc0",
+        raw(),
+        raw("ready"),
+        raw("ready", 1, 2),
+        raw("ready", -1),
+        raw("ready", (1 << 53) + 1),
+        raw("ready", 1.5),
+        raw("ready", "1"),
+        raw("ready", None),
+        raw("ready", True),
+        raw("nothing", 1),
+        raw(1, 1),
+        raw(["ready"], 1),
+        msgspec.msgpack.encode({"type": "ready", "peak_bytes": 1}),
+        raw("log", "debug", "text", None, 1),
+        raw("log", "info", "text", 0, 1),
+        raw("log", "info", "text", 10_000_001, 1),
+        raw("log", "info", b"text", None, 1),
+        raw("log", "info", "text", None, -1),
+        raw("done", "rejected", "", None, None, None, 0, 0),
+        raw("done", "crashed", "", None, None, None, 0, 0),
+        raw("done", "ok", "", None, "text", None, 0, 0),
+        raw("done", "ok", "", None, None, None, 0),
+        raw("checked", [["rule", 1, 1, 1, "message"]], None),
+        raw("checked", [{"rule": "r"}], None),
+        raw("probed", "x" * 65, True, ""),
+        raw("probed", "x", 1, ""),
+        b"\x92\xa5ready\xd4\x01\x00",
+        b"\x95\xa3log\xa4info\xa2\xff\xfe\xc0\x01",
+        b"\xc1",
+    ],
+)
+def test_what_is_no_reply_is_refused(body: Any) -> None:
+    with pytest.raises(wire.ProtocolError):
+        wire.parse(body, wire.replies)
+
+
+@pytest.mark.parametrize(
+    ("most", "fitting", "over"),
+    [
+        ("message", wire.MESSAGE_CHARS, wire.MESSAGE_CHARS + 1),
+        ("text", wire.TEXT_CHARS, wire.TEXT_CHARS + 1),
+        ("error", wire.ERROR_BYTES, wire.ERROR_BYTES + 1),
+        ("diagnostics", 100, 101),
+    ],
+)
+def test_a_bound_holds_to_the_letter(most: str, fitting: int, over: int) -> None:
+    def frame(size: int) -> bytes:
+        return {
+            "message": lambda: raw("done", "raised", "x" * size, None, None, None, 0, 0),
+            "text": lambda: raw("log", "info", "é" * size, None, 0),
+            "error": lambda: raw("done", "raised", "", None, None, b"x" * size, 0, 0),
+            "diagnostics": lambda: raw("checked", [("r", 1, 1, 1, "m", "h")] * size, None),
+        }[most]()
+
+    wire.parse(frame(fitting), wire.replies)
+    with pytest.raises(wire.ProtocolError):
+        wire.parse(frame(over), wire.replies)
+
+
+@pytest.mark.parametrize("depth", [100, 10_000, 1_000_000])
+@pytest.mark.parametrize("opening", [b"\x91", b"\x81\xa1a"])
+@pytest.mark.parametrize("decoder", DECODERS.values(), ids=DECODERS)
+def test_deep_nesting_is_refused(decoder: Any, opening: Any, depth: int) -> None:
+    with pytest.raises(wire.ProtocolError):
+        wire.parse(opening * depth, decoder)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x93\xa5check\xa1x\xdd\xff\xff\xff\xff",
+        b"\x93\xa7checked\xdd\xff\xff\xff\xff",
+        b"\xdd\xff\xff\xff\xff\xa5ready",
+        b"\x92\xa5probe\xdb\xff\xff\xff\xff",
+        b"\x82\xa4type\xa8standing\xa7missing\xdf\xff\xff\xff\xff",
+    ],
+)
+@pytest.mark.parametrize("decoder", DECODERS.values(), ids=DECODERS)
+def test_a_claimed_size_takes_no_memory(decoder: Any, body: Any) -> None:
+    """An array that says it has 2^32 elements, and then ends."""
+    with pytest.raises(wire.ProtocolError):
+        wire.parse(body, decoder)
+
+
+@pytest.mark.parametrize("length", [101, 1 << 20, (1 << 32) - 1])
+def test_a_length_over_the_limit_is_refused_before_the_body_is_read(length: int) -> None:
+    reader = wire.FrameReader(100)
+
+    with pytest.raises(wire.ProtocolError, match=rf"a frame of {length} bytes; the most allowed is 100"):
+        reader.feed(length.to_bytes(4, "big"))
+
+
+def test_a_length_over_the_limit_is_refused_when_it_comes_byte_by_byte() -> None:
+    reader = wire.FrameReader(100)
+    for byte in (b"\0", b"\0", b"\0"):
+        assert reader.feed(byte) == []
+    with pytest.raises(wire.ProtocolError):
+        reader.feed(b"\x65")
+
+
+def test_a_whole_frame_over_the_limit_is_refused_though_it_came_at_once() -> None:
+    reader = wire.FrameReader(100)
+
+    with pytest.raises(wire.ProtocolError):
+        reader.feed((200).to_bytes(4, "big") + bytes(200))
+
+
+def test_a_frame_of_just_the_limit_is_accepted() -> None:
+    assert [bytes(100)] == wire.FrameReader(100).feed((100).to_bytes(4, "big") + bytes(100))
+
+
+def test_a_frame_over_the_limit_behind_a_good_one_is_refused() -> None:
+    with pytest.raises(wire.ProtocolError):
+        wire.FrameReader(10).feed(b"\0\0\0\1x" + b"\0\0\0\x0b" + bytes(11))
+
+
+def test_an_empty_frame_is_a_body_that_no_decoder_takes() -> None:
+    assert [b"", b""] == wire.FrameReader(10).feed(bytes(8))
+    with pytest.raises(wire.ProtocolError):
+        wire.parse(b"", wire.replies)
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**63), 2**63)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | texts,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+        max_leaves=10,
+    )
+)
+def test_what_json_writes_is_json(value: Any) -> None:
+    assert wire.is_json(json.dumps(value, ensure_ascii=False).encode())
+    assert wire.is_json(json.dumps(value).encode())
+
+
+@given(st.binary(max_size=100))
+def test_what_is_taken_for_json_can_be_read_by_anyone(body: Any) -> None:
+    if wire.is_json(body):
+        json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b" ", b"{", b"[1,]", b"{'a':1}", b"{a:1}", b"nul", b"01", b"1 2", b"[] []", b"NaN", b"Infinity", b"-Infinity",
+        b'"\x00"', b'"\xff"', b'"\xed\xa0\x80"', b"\xef\xbb\xbf{}", b'{"a":1', b"+1", b".5", b'"a', b'"\\x"', b"// x\n1",
+        b"[" * 100_000, b'{"a":' * 100_000,
+    ],
+)  # fmt: skip
+def test_what_json_does_not_have_is_no_json(body: Any) -> None:
+    assert not wire.is_json(body)
+
+
+def test_every_layer_has_a_reason_and_an_exit_status_of_its_own() -> None:
+    assert all(wire.LAYERS.values())
+    assert list(wire.LAYERS) == list(wire.LAYER_NAMES)
+    assert wire.LAYER_EXIT + len(wire.LAYER_NAMES) <= 126  # beside what shells and signals use
