@@ -84,7 +84,7 @@ class Config(BaseSettings):
     @classmethod
     def _fits_into_workers(cls, reserve: int, info: ValidationInfo) -> int:
         if reserve > info.data.get("workers", reserve):
-            raise ValueError(f"the most is workers, {info.data['workers']}")
+            raise ValueError(f"reserve is {reserve}; the most is workers, {info.data['workers']}")
         return reserve
 
     @field_validator("allow_missing_layers")

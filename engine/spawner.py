@@ -113,7 +113,7 @@ class _Zygote:
         self._process = process
         self._control = control
         self._forks: deque[asyncio.Future[Worker]] = deque()
-        self._exits: dict[int, asyncio.Future[int | None]] = {}
+        self._workers: dict[int, Worker] = {}
         self._retired = False
         self._loop = asyncio.get_running_loop()
         self._standing: asyncio.Future[None] = self._loop.create_future()
@@ -159,7 +159,7 @@ class _Zygote:
             self._lose()
 
     def _close_if_done(self) -> None:
-        if self._retired and not self._exits and not self._forks:
+        if self._retired and not self._workers and not self._forks:
             self.close()
 
     async def ended(self) -> None:
@@ -188,8 +188,8 @@ class _Zygote:
             case wire.Standing():
                 self._standing.set_result(None)
             case wire.Forked(pid=pid):
-                self._exits[pid] = exited = self._loop.create_future()
-                worker = Worker(pid, socket.socket(fileno=descriptors[0]), descriptors[1], exited)
+                channel, pidfd = socket.socket(fileno=descriptors[0]), descriptors[1]
+                self._workers[pid] = worker = Worker(pid, channel, pidfd, self._loop.create_future())
                 answer = self._forks.popleft()
                 if answer.cancelled():
                     worker.kill()
@@ -197,7 +197,7 @@ class _Zygote:
                     answer.set_result(worker)
                 self._close_if_done()
             case wire.Exited(pid=pid, status=status):
-                self._exits.pop(pid).set_result(status)
+                self._workers.pop(pid).exited.set_result(status)
                 self._close_if_done()
 
     def _lose(self) -> None:
@@ -205,9 +205,10 @@ class _Zygote:
         self.alive = False
         self._loop.remove_reader(self._control.fileno())
         self._control.close()
-        for exited in self._exits.values():
-            exited.set_result(None)
-        self._exits.clear()
+        for worker in self._workers.values():
+            worker.exited.set_result(None)
+            worker.kill()
+        self._workers.clear()
         pidfd = os.pidfd_open(self._process.pid)
         self._loop.add_reader(pidfd, self._reap, pidfd)
 

@@ -103,7 +103,8 @@ async def check_turn(worker: Worker, job: wire.Check, wall_ms: int) -> tuple[Out
         return _check_outcome(frame, begun), frame.code
     except WorkerGone:
         status, message = await _explain(worker, deadline, f"{wall_ms} ms")
-        return _too_costly(status, message, begun), None
+        crashed = Outcome(status=status, message=message, usage=_usage(begun, 0, 0))
+        return crashed if worker.fault else _too_costly(status, begun), None
     except wire.ProtocolError as fault:
         worker.kill()
         return Outcome(status="crashed", message=_protocol(str(fault))[1], usage=_usage(begun, 0, 0)), None
@@ -115,8 +116,8 @@ async def check_turn(worker: Worker, job: wire.Check, wall_ms: int) -> tuple[Out
 
 
 def _only_checked(frame: wire.Reply, worker: Worker) -> wire.Checked:
-    if not isinstance(frame, wire.Checked) or not worker.quiet:
-        raise wire.ProtocolError("a check ends with one `checked`")
+    if not isinstance(frame, wire.Checked) or not worker.quiet or (frame.diagnostics and frame.code is not None):
+        raise wire.ProtocolError("a check ends with one `checked`, of findings or of code")
     return frame
 
 
@@ -172,11 +173,9 @@ def _check_outcome(checked: wire.Checked, begun: float) -> Outcome:
     return Outcome(status="rejected", message=message, line=first.line, usage=usage, diagnostics=findings)
 
 
-def _too_costly(status: wire.Status, message: str, begun: float) -> Outcome:
-    """Compiling ran nothing of the hook: that it died of time or memory is a finding about the source."""
-    if status == "crashed":
-        return Outcome(status=status, message=message, usage=_usage(begun, 0, 0))
-    what = "time" if status == "timeout" else "memory"
+def _too_costly(status: wire.Status, begun: float) -> Outcome:
+    """Compiling ran nothing of the hook: that it died of time, memory or stack is a finding about the source."""
+    what = {"timeout": "time", "out_of_memory": "memory"}.get(status, "stack")
     said = f"compiling the source takes too much {what}; split deeply nested or very long statements"
     finding = Finding(rule="too-complex", line=1, column=1, end=2, message=said, hint="")
     return Outcome(status="rejected", message=said, line=1, usage=_usage(begun, 0, 0), diagnostics=(finding,))
@@ -191,14 +190,12 @@ async def _explain(worker: Worker, deadline: _Deadline, limit: str) -> tuple[wir
         return "timeout", f"no result within {limit}; the hook was inside one long operation that cannot be interrupted"
     if worker.fault:
         return _protocol(worker.fault)
+    if worker.killed and not worker.hung_up:
+        raise EngineClosed("the engine ended while the hook ran")
     status = await ended(worker)
     if status is None:
         raise SandboxFailed("the sandbox ended while the hook ran")
-    if worker.killed and worker.hung_up:
-        return _protocol("the channel was closed before the end")
-    if worker.killed:
-        raise EngineClosed("the engine ended while the hook ran")
-    return _death(status)
+    return _protocol("the channel was closed before the end") if worker.killed else _death(status)
 
 
 def _death(status: int) -> tuple[wire.Status, str]:

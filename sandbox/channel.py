@@ -46,8 +46,9 @@ class Channel:
         for packet in wire.packets(wire.pack(frame)):
             os.write(self._descriptor, packet)
         self._writing = False
-        if self._waiting is not None:
-            self._waiting()
+        then, self._waiting = self._waiting, None
+        if then is not None:
+            then()
 
     def when_written(self, then: Callable[[], None]) -> None:
         """Call `then` at once, or as soon as the frame under way is out."""

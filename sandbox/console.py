@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import FrameType
+from typing import Any, NoReturn
 
 from sandbox import wire
 from sandbox.channel import Channel
@@ -36,8 +37,15 @@ class Console:
 
     def print(self, *values: object, sep: str | None = " ", end: str | None = "\n", **_: object) -> None:
         """The builtin print: one log event a call. `file` and `flush` mean nothing here."""
-        text = ("" if sep is None else str(sep)).join(map(str, values)) + ("" if end in ("\n", None) else str(end))
+        text = (" " if sep is None else str(sep)).join(map(str, values)) + ("" if end in ("\n", None) else str(end))
         self._emit("info", (text,))
+
+    def close(self) -> None:
+        """The job has ended: whatever still holds this console talks to nobody."""
+        self._left = 0
+
+    def __reduce_ex__(self, _: Any) -> NoReturn:
+        raise TypeError("the console cannot be copied")
 
     def _emit(self, level: wire.Level, values: tuple[object, ...]) -> None:
         if self._left <= 0:

@@ -21,7 +21,7 @@ class Document(dict[str, Any]):
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
-        if name in self:
+        if name in self and not name.startswith("_"):  # SECURITY: or it could pass for anything, a dataclass among them
             return self[name]
         raise AttributeError(self._absence(name))
 
@@ -108,7 +108,7 @@ def _base_of(value: Any, path: str) -> Any:
     """A subclass of text or number, as that; anything else is refused with the usual way out."""
     for base in (str, int, float):
         if isinstance(value, base):
-            return base.__add__(value, base())  # type: ignore[operator]  # the exact base type, no tenant code run
+            return plain(base.__add__(value, base()), path, 0)  # type: ignore[operator]  # exact, no tenant code run
     hints = {
         "datetime": "; convert it with .isoformat()",
         "date": "; convert it with .isoformat()",

@@ -14,7 +14,7 @@ import decimal
 import string
 import types
 from collections import ChainMap, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from RestrictedPython.transformer import INSPECT_ATTRIBUTES
@@ -35,6 +35,12 @@ class Own:
     def __init__(self, namespace: dict[str, Any]) -> None:
         self.classes: set[type] = set()
         self.namespace = namespace
+
+    def has(self, target: Any) -> bool:
+        """Whether `target` is a class or a function that this job made."""
+        if isinstance(target, type):
+            return target in self.classes
+        return type(target) is types.FunctionType and target.__globals__ is self.namespace
 
 
 def check_attribute(name: str) -> str:
@@ -80,9 +86,22 @@ def has_attribute(owner: Any, name: str) -> bool:
 
 
 class _GuardedFormatter(string.Formatter):
-    """str.format whose `{0.name}` passes the guard: the C version would not."""
+    """str.format whose `{0.name}` passes the guard: the C version would not. One for each call: it counts fields."""
+
+    def __init__(self) -> None:
+        self._numbered = 0
+
+    def parse(self, format_string: str) -> Iterator[tuple[str, str | None, str | None, str | None]]:
+        """The fields, those without a number numbered: `{}` and `{.name}` alike."""
+        for literal, field, spec, conversion in super().parse(format_string):
+            if field is not None and (not field or field[0] in ".["):
+                yield literal, f"{self._numbered}{field}", spec, conversion
+                self._numbered += 1
+            else:
+                yield literal, field, spec, conversion
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, str | int]:
+        """The object of a field, every attribute on the way through the guard."""
         first, rest = _string.formatter_field_name_split(field_name)
         value = self.get_value(first, args, kwargs)
         for is_attribute, name in rest:
@@ -90,16 +109,13 @@ class _GuardedFormatter(string.Formatter):
         return value, first
 
 
-_formatter = _GuardedFormatter()
-
-
 def _formatter_of(owner: Any, name: str) -> Callable[..., str]:
     if not isinstance(owner, str):  # str.format itself, to be called on a text later
         raise AttributeError(f"call {name} on a text, not on the class")  # noqa: TRY004 - as of a missing attribute
     text = str.__str__(owner)
     if name == "format":
-        return lambda *args, **kwargs: _formatter.vformat(text, args, kwargs)
-    return lambda mapping: _formatter.vformat(text, (), mapping)
+        return lambda *args, **kwargs: _GuardedFormatter().vformat(text, args, kwargs)
+    return lambda mapping: _GuardedFormatter().vformat(text, (), mapping)
 
 
 def write_guard(own: Own) -> Callable[[Any], Any]:
@@ -107,7 +123,7 @@ def write_guard(own: Own) -> Callable[[Any], Any]:
 
     def writable(target: Any) -> Any:
         kind = type(target)
-        if kind in _OPEN or kind in own.classes or isinstance(target, _CONTAINERS) or _is_own(target, own):
+        if kind in _OPEN or kind in own.classes or isinstance(target, _CONTAINERS) or own.has(target):
             return target
         what = target.__name__ if isinstance(target, type) else f"a {kind.__name__}"
         raise TypeError(f"a hook may not change {what}: it is not the hook's own")
@@ -123,12 +139,6 @@ class Module:
 
 _OPEN = frozenset({dict, list, Document, Module})  # the usual ones, first
 _CONTAINERS = (dict, list, bytearray, deque, ChainMap, BaseException, decimal.Context)
-
-
-def _is_own(target: Any, own: Own) -> bool:
-    if isinstance(target, type):
-        return target in own.classes
-    return type(target) is types.FunctionType and target.__globals__ is own.namespace
 
 
 def attribute_setters(writable: Callable[[Any], Any]) -> tuple[Callable[..., None], Callable[..., None]]:

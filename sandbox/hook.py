@@ -6,11 +6,14 @@ immutable. What the hook does wrong is the returned `Done`; nothing it raises ge
 
 from __future__ import annotations
 
+import gc
+import inspect
 import marshal
 import mmap
 import resource
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import CodeType, TracebackType
 from typing import Any, Literal
 
@@ -18,14 +21,15 @@ from sandbox import document, errors, guards, wire
 from sandbox.channel import Channel
 from sandbox.compiler import HOOK_FILENAME
 from sandbox.console import Console, line_of, utf8
+from sandbox.modules import makers
 from sandbox.require import Importer
 
 ENTRY = "hook"
 HOOK_NAME = "hookcell-hook"  # of the namespace: no module has it, so that nothing finds a module by it
 _ballast = mmap.mmap(-1, 4 << 20)  # address space given back when memory is out, so that the end can still be told
 
-_MOST_LOADED = 32  # code objects kept
-_loaded: dict[bytes, CodeType] = {}
+_MOST_KEPT = 32  # code objects
+_kept: dict[bytes, _Loaded] = {}
 _spent = [(0, 0)]  # `usage()` when the last job of this process ended
 
 Ending = Literal["ok", "denied", "raised", "no_callback", "bad_result", "timeout", "out_of_memory"]
@@ -52,19 +56,29 @@ def callback(settlement: Settlement, console: Console, result_bytes: int) -> Cal
 
 
 def run(job: wire.Run, channel: Channel) -> wire.Done:
-    """Run one job and say how it ended and what it cost since the last one ended: waiting costs nothing."""
-    done = _run(job, channel)
+    """Run one job and say how it ended and what it cost since the last one ended: waiting costs nothing.
+
+    Nothing of the job is left afterwards. Its functions hold their namespace in a circle, so it is emptied; and what a
+    suspended generator does when it is collected, it does now. SECURITY: tests/escapes/test_frames.py
+    """
+    namespace: dict[str, Any] = {}
+    done = _run(job, channel, namespace)
+    namespace.clear()
+    loaded = _kept.get(job.code)
+    if loaded is None or loaded.suspends:
+        gc.collect()
     before_us, _ = _spent[0]
     _spent[0] = after_us, peak_bytes = usage()
-    cost = max(after_us - before_us, 0)
-    return wire.Done(done.status, done.message, done.line, done.result, done.error, cost, peak_bytes)
+    cost_us = max(after_us - before_us, 0)
+    return wire.Done(done.status, done.message, done.line, done.result, done.error, cost_us, peak_bytes)
 
 
-def _run(job: wire.Run, channel: Channel) -> wire.Done:
+def _run(job: wire.Run, channel: Channel, namespace: dict[str, Any]) -> wire.Done:
     console = Console(channel, job.limits.log_bytes)
     settlement = Settlement()
     try:
-        reason = _call(job, console, callback(settlement, console, job.limits.result_bytes))
+        cb = callback(settlement, console, job.limits.result_bytes)
+        reason = _call(job, namespace, console, cb)
     except MemoryError as error:
         _ballast.close()
         return _out_of_memory(error)
@@ -73,50 +87,59 @@ def _run(job: wire.Run, channel: Channel) -> wire.Done:
             return _failed(error)
         reason = f"after cb: {_describe(error)}"
         console.warn(reason)
+    finally:
+        console.close()
     return settlement.done or ended("no_callback", reason)
 
 
-def _call(job: wire.Run, console: Console, cb: Callable[..., None]) -> str:
+def _call(job: wire.Run, namespace: dict[str, Any], console: Console, cb: Callable[..., None]) -> str:
     """Run the hook's file and its entry; return what to tell an author whose `cb` was not called."""
     given = document.parse(job.arguments)
     context = given.setdefault("context", document.Document())
     context["webtask"] = _webtask(job)
     arguments = [cb if name == "cb" else given.get(name) for name in job.parameters]
-    namespace = _namespace(job, console)
-    namespace.update(zip(job.parameters, arguments, strict=True))
-    exec(_load(job.code), namespace)  # noqa: S102 - the tenant's code, in the tenant's worker
-    entry = namespace["module"].exports or namespace.get(ENTRY)
+    module = guards.Module()
+    _furnish(namespace, job, console)
+    namespace.update(zip(job.parameters, arguments, strict=True), module=module)
+    exec(_load(job.code).code, namespace)  # noqa: S102 - the tenant's code, in the tenant's worker
+    entry = module.exports or namespace.get(ENTRY)
     if not callable(entry):
         return f"there is no hook: write def hook({', '.join(job.parameters)}), or call cb in the file itself"
     returned = entry(*arguments)
-    namespace.clear()  # its functions hold it in a circle: gone now, and not when the collector comes
     if returned is None:
         return "the hook returned without calling cb; call cb() when done, cb(Error(…)) to fail"
     kind = utf8(type(returned).__name__)[:60]
     return f"the hook returned a {kind} without calling cb; hand it over with cb(None, value)"
 
 
-def _load(code: bytes) -> CodeType:
-    """The code object of a compiled hook. Kept for the tenant's next job: it is immutable, and warm."""
-    loaded = _loaded.get(code)
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    code: CodeType
+    suspends: bool  # whether it holds generators, whose ends run when they are collected
+
+
+def _load(code: bytes) -> _Loaded:
+    """A compiled hook. Kept for the tenant's next job: the code object is immutable, and warm."""
+    loaded = _kept.get(code)
     if loaded is None:
-        if len(_loaded) >= _MOST_LOADED:
-            _loaded.clear()
-        loaded = _loaded[code] = marshal.loads(code)  # noqa: S302 - made by a worker of the same tenant
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        made = marshal.loads(code)  # noqa: S302 - made by a worker of the same tenant
+        loaded = _kept[code] = _Loaded(made, _suspends(made))
     return loaded
 
 
-def _namespace(job: wire.Run, console: Console) -> dict[str, Any]:
-    importer = Importer(job.seed)
-    namespace = {
-        **errors.SCOPE,
-        "__name__": HOOK_NAME,
-        "require": importer.require,
-        "console": console,
-        "module": guards.Module(),
-    }
-    guards.install(guards.Own(namespace), importer.import_, console.print)
-    return namespace
+def _suspends(code: CodeType) -> bool:
+    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
+    return bool(code.co_flags & inspect.CO_GENERATOR) or any(_suspends(part) for part in inner)
+
+
+def _furnish(namespace: dict[str, Any], job: wire.Run, console: Console) -> None:
+    """Put in what every hook finds: the error classes, console, require, the builtins and the guards."""
+    own = guards.Own(namespace)
+    importer = Importer(makers.Job(job.seed, own.has, own.classes.add))
+    namespace.update(errors.SCOPE, __name__=HOOK_NAME, console=console, require=importer.require)
+    guards.install(own, importer.import_, console.print)
 
 
 def _webtask(job: wire.Run) -> document.Document:

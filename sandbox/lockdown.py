@@ -52,7 +52,7 @@ def lock_down(layers: tuple[Layer, ...], setting: Setting, allow_missing: frozen
     for layer in layers:
         try:
             layer.put_on(setting)
-        except OSError:
+        except (OSError, ValueError):
             if layer.name not in allow_missing:
                 os._exit(LAYER_EXIT + LAYER_NAMES.index(layer.name))
 
@@ -88,7 +88,9 @@ def limit_resources(setting: Setting) -> None:
     RLIMIT_CPU is a backstop for a worker that nobody kills; the engine's deadline is the finer one.
     """
     for kind, value in _limits(setting).items():
-        resource.setrlimit(kind, (value, value))
+        _, most = resource.getrlimit(kind)
+        kept = value if most == resource.RLIM_INFINITY else min(value, most)  # the operator's may be tighter
+        resource.setrlimit(kind, (kept, kept))
     resource.setrlimit(resource.RLIMIT_CPU, (setting.cpu_s, setting.cpu_s + 1))  # SIGXCPU, a second later SIGKILL
 
 

@@ -56,7 +56,7 @@ def continue_as_first_process() -> None:
         return
     os.closerange(0, 64)  # the control socket among them: the engine sees its end close when the child dies
     _, status = os.waitpid(child, 0)
-    os._exit(os.waitstatus_to_exitcode(status) & 0x7F)
+    os._exit(max(os.waitstatus_to_exitcode(status), -1) % 256)
 
 
 def empty_root() -> None:

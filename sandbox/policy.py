@@ -23,6 +23,7 @@ else:
     Transformer = RestrictingNodeTransformer
 
 MOST_FINDINGS = 100
+_MOST_NESTED = 15
 POLICY_VERSION = 1  # of what a source compiles to: kept code of another version is compiled again
 
 _HINTS = {
@@ -43,6 +44,7 @@ class Policy(Transformer):  # type: ignore[misc]
         super().__init__()
         self._lines = source.encode().splitlines()  # ast counts columns in bytes of UTF-8
         self.findings: list[Diagnostic] = []
+        self._nested = 0  # comprehensions around the node being visited
         self._loads: dict[str, ast.Name] = {}  # name → where it is first read
         self._bound: set[str] = set()  # names that the file itself binds somewhere
 
@@ -142,6 +144,8 @@ class Policy(Transformer):  # type: ignore[misc]
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
         """`from a import b as c`, of mapped modules and the names they offer."""
         if node.module == "__future__":
+            for alias in node.names:
+                self._bind(node, alias.asname or alias.name)
             return node
         for alias in node.names:
             self._check_import(node, node.module if not node.level else "." + (node.module or ""), alias.name)
@@ -180,6 +184,17 @@ class Policy(Transformer):  # type: ignore[misc]
     def _visit_inside(self, node: Any) -> Any:
         return self.node_contents_visit(node)
 
+    def _visit_nested(self, node: Any) -> Any:
+        """CPython 3.12 and 3.13 crash on some dozens of comprehensions within each other."""
+        self._nested += 1
+        if self._nested > _MOST_NESTED:
+            self.refuse(node, "too-complex", f"comprehensions are nested more than {_MOST_NESTED} deep", "use loops")
+        else:
+            self._visit_inside(node)
+        self._nested -= 1
+        return node
+
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _visit_nested
     visit_Assign = visit_For = visit_comprehension = visit_With = visit_Call = _visit_inside
 
 

@@ -14,9 +14,10 @@ from typing import Any
 import yaml
 
 from sandbox.modules.facade import Facade
-from sandbox.modules.makers import MAKERS, load_zones
+from sandbox.modules.makers import MAKERS, Job, load_zones
 
 _FROM_C = frozenset({"time", "_strptime", "datetime", "re", "decimal", "numbers"})  # what C code imports by itself
+_NOBODY = Job(seed=0, made=lambda _: False, adopt=lambda _: None)  # asks only which names there are
 _SHARED: dict[str, Facade] = {}  # module name → facade without state
 
 
@@ -50,7 +51,7 @@ def _read_zones() -> dict[str, bytes]:
 def names_of(module: str) -> frozenset[str]:
     """The names a hook finds in a mapped module."""
     entry = MODULE_MAP[module]
-    made = MAKERS[entry["make"]](0) if "make" in entry else {}
+    made = MAKERS[entry["make"]](_NOBODY) if "make" in entry else {}
     return frozenset(_offered(module, entry)) | frozenset(made)
 
 
@@ -71,8 +72,8 @@ def check_import(module: str, name: str | None) -> tuple[str, str] | None:
 class Importer:
     """`import` and `require()` of one job."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self._made: dict[str, Facade] = {}
 
     def require(self, module: str) -> Facade:
@@ -84,7 +85,7 @@ class Importer:
         facade = _SHARED.get(module) or self._made.get(module)
         if facade is None:
             entry = MODULE_MAP[module]
-            facade = Facade(module, _offered(module, entry) | MAKERS[entry["make"]](self._seed))
+            facade = Facade(module, _offered(module, entry) | MAKERS[entry["make"]](self._job))
             self._made[module] = facade
         return facade
 
@@ -111,7 +112,12 @@ class Importer:
 
 def _offered(name: str, entry: dict[str, Any]) -> dict[str, Any]:
     module = importlib.import_module(name)  # by the map, never by a hook; a name this Python lacks is not offered
-    return {key: getattr(module, key) for key in entry["names"] if hasattr(module, key)}
+    return {key: _bare(getattr(module, key)) for key in entry["names"] if hasattr(module, key)}
+
+
+def _bare(value: Any) -> Any:
+    """A function without the cache around it, which would tell what others have asked."""
+    return value.__wrapped__ if hasattr(value, "cache_info") else value
 
 
 def _nearest_module(module: object) -> str:

@@ -10,10 +10,12 @@ import encodings.idna
 import encodings.punycode  # noqa: F401 - and its other half
 import linecache  # noqa: F401 - traceback's
 import os
+import sys
 import time
 import tokenize  # noqa: F401 - linecache's
 import traceback  # noqa: F401 - of uncaught exceptions
 from codecs import lookup
+from types import ModuleType
 
 from sandbox import channel, compiler, hook, probes, require, wire, worker  # noqa: F401 - probes: for the doctor's forks
 
@@ -61,6 +63,9 @@ class _Silence(channel.Channel):
 def warm_up() -> None:
     """Import, build and run. Takes about a tenth of a second."""
     require.load_facades()
+    sys.modules[hook.HOOK_NAME] = ModuleType(
+        hook.HOOK_NAME
+    )  # empty: where dataclasses look for names of a hook's class
     for name in _ENCODINGS:
         lookup(name)
     datetime.datetime.strptime("2026-01-01", "%Y-%m-%d").astimezone().strftime("%A")

@@ -177,8 +177,9 @@ class FrameReader:
     def feed(self, data: bytes | memoryview) -> list[bytes]:
         """The bodies that `data` completes. Raises ProtocolError on a length over the limit, before it is read."""
         buffer = self._buffer
-        if not buffer and len(data) >= PREFIX_BYTES and int.from_bytes(data[:PREFIX_BYTES], "big") == len(data) - 4:
-            return [bytes(data[PREFIX_BYTES:])]  # one whole frame: nearly always
+        whole = len(data) - PREFIX_BYTES
+        if not buffer and 0 <= whole <= self._limit and int.from_bytes(data[:PREFIX_BYTES], "big") == whole:
+            return [bytes(data[PREFIX_BYTES:])]  # one frame and nothing else: nearly always
         buffer += data
         bodies, start = [], 0
         while len(buffer) - start >= PREFIX_BYTES:
@@ -194,8 +195,13 @@ class FrameReader:
         return bodies
 
 
+_CONTROL = bytes(range(0x20))
+
+
 def is_json(raw: bytes) -> bool:
-    """Whether `raw` is one JSON value in UTF-8: a worker's word is not taken for it."""
+    """Whether `raw` is one JSON value in UTF-8 on one line: a worker's word is not taken for it."""
+    if len(raw.translate(None, _CONTROL)) != len(raw):
+        return False
     try:
         msgspec.json.decode(raw, strict=True)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -226,9 +232,7 @@ class Exited(msgspec.Struct, frozen=True, tag="exited"):
 
 
 class Standing(msgspec.Struct, frozen=True, tag="standing"):
-    """Zygote → engine, first: it is up. `missing` maps a layer that the kernel refused to its reason."""
-
-    missing: dict[str, str]
+    """Zygote → engine, first: it is up, locked, and takes orders."""
 
 
 Order = Fork

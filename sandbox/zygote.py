@@ -83,7 +83,7 @@ class Zygote:
         self._poll.register(self._control.fileno(), select.EPOLLIN)
         gc.collect()
         gc.freeze()
-        self._report(wire.Standing({}))
+        self._report(wire.Standing())
         while True:
             for descriptor, _ in self._poll.poll(maxevents=_EVENTS):
                 if descriptor == self._control.fileno():

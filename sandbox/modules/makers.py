@@ -6,11 +6,15 @@ A leaf: a hook may hold these functions, so nothing dangerous stands in this fil
 from __future__ import annotations
 
 import collections
+import dataclasses
 import decimal
+import enum
 import functools
+import ipaddress
 import random
 import zoneinfo
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -28,19 +32,36 @@ def load_zones(zones: dict[str, bytes]) -> None:
     _ZONES.update(zones)
 
 
-def make_random(seed: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a maker may know of the job that asks."""
+
+    seed: int  # of its `random`
+    made: Callable[[Any], bool]  # whether a class or function is the hook's own
+    adopt: Callable[[type], None]  # take a class for the hook's own
+
+
+def make_random(job: Job) -> dict[str, Any]:
     """A generator of this job's own: nothing is shared, and a fixed seed repeats."""
-    generator = random.Random(seed)  # noqa: S311 - the hook's own; `secrets` is beside it
+    generator = random.Random(job.seed)  # noqa: S311 - the hook's own; `secrets` is beside it
     return {name: getattr(generator, name) for name in _RANDOM_NAMES}
 
 
-def make_decimal(_: int) -> dict[str, Any]:
+def make_decimal(_: Job) -> dict[str, Any]:
     """The arithmetic context starts at its defaults in every job."""
     decimal.setcontext(decimal.Context(prec=28, rounding=decimal.ROUND_HALF_EVEN))
     return {}
 
 
-def make_collections(_: int) -> dict[str, Any]:
+def make_ipaddress(_: Job) -> dict[str, Any]:
+    """The cache of netmasks keeps what it was asked with, a hook's own objects among it: it starts empty."""
+    kinds: tuple[Any, ...] = (ipaddress.IPv4Network, ipaddress.IPv6Network)
+    for kind in kinds:
+        kind._netmask_cache.clear()  # noqa: SLF001 - nobody else empties it
+    return {}
+
+
+def make_collections(_: Job) -> dict[str, Any]:
     """Namedtuple is the standard one behind a check: it builds source text from its field names."""
     return {"namedtuple": named_tuple}
 
@@ -53,21 +74,86 @@ def named_tuple(name: str, fields: str | Iterable[str]) -> type:
     return collections.namedtuple(name, listed)  # noqa: PYI024 - the whole point
 
 
-def make_functools(_: int) -> dict[str, Any]:
-    """`wraps` copies a function's name and text only: the standard one copies whatever attributes it is told to."""
-    return {"wraps": wraps}
+def make_dataclasses(job: Job) -> dict[str, Any]:
+    """`dataclass` for the hook's own classes: it changes the class, and builds source text from its field names."""
+
+    def decorate(target: Any, options: dict[str, bool]) -> type:
+        if type(target) is not type or not job.made(target):
+            raise TypeError("dataclass decorates a class of the hook's own, and no Enum")
+        for base in target.__mro__:
+            for field in getattr(base, "__annotations__", {}):
+                if type(field) is not str or not field.isidentifier() or field.startswith("_"):
+                    raise TypeError(f"a dataclass cannot have the field {field!r:.60}")  # SECURITY: becomes source text
+        made: type = dataclasses.dataclass(**options)(target)
+        job.adopt(made)  # another class, with slots=True
+        return made
+
+    def dataclass(target: Any = None, /, **options: bool) -> Any:
+        return (lambda later: decorate(later, options)) if target is None else decorate(target, options)
+
+    return {"dataclass": dataclass}
 
 
-def wraps(wrapped: Callable[..., Any]) -> Callable[[Any], Any]:
-    """A decorator that names its function after `wrapped`."""
+def make_functools(job: Job) -> dict[str, Any]:
+    """Decorators that change what they are given take the hook's own things only.
 
-    def name_it(wrapper: Any) -> Any:
-        return functools.update_wrapper(wrapper, wrapped, ("__name__", "__qualname__", "__doc__"), ())
+    `wraps` copies a function's name and text: the standard one copies whatever attributes it is told to.
+    """
 
-    return name_it
+    def total_ordering(target: Any) -> Any:
+        if not (isinstance(target, type) and job.made(target)):
+            raise TypeError("total_ordering decorates a class of the hook's own")
+        return functools.total_ordering(target)
+
+    def wraps(wrapped: Any) -> Callable[[Any], Any]:
+        texts = {name: getattr(wrapped, name, None) for name in ("__name__", "__qualname__", "__doc__")}
+
+        def name_it(wrapper: Any) -> Any:
+            for name, text in texts.items():
+                if job.made(wrapper) and type(text) is str:
+                    setattr(wrapper, name, text)
+            return wrapper
+
+        return name_it
+
+    return {"total_ordering": total_ordering, "wraps": wraps}
 
 
-def make_zoneinfo(_: int) -> dict[str, Any]:
+class _ByClassAlone(enum.EnumType):
+    """The call form `Enum("E", …)` makes classes with any attribute at all: a class statement cannot."""
+
+    def __call__(cls, value: Any, *more: Any, **named: Any) -> Any:
+        if more or named:
+            raise TypeError("write an Enum as a class")
+        return super().__call__(value)
+
+
+class Enum(enum.Enum, metaclass=_ByClassAlone):
+    """enum.Enum."""
+
+
+class IntEnum(enum.IntEnum, metaclass=_ByClassAlone):
+    """enum.IntEnum."""
+
+
+class StrEnum(enum.StrEnum, metaclass=_ByClassAlone):
+    """enum.StrEnum."""
+
+
+class Flag(enum.Flag, metaclass=_ByClassAlone):
+    """enum.Flag."""
+
+
+class IntFlag(enum.IntFlag, metaclass=_ByClassAlone):
+    """enum.IntFlag."""
+
+
+def make_enum(_: Job) -> dict[str, Any]:
+    """The kinds of Enum, each by a class statement alone."""
+    return {kind.__name__: kind for kind in (Enum, IntEnum, StrEnum, Flag, IntFlag)}
+
+
+def make_zoneinfo(_: Job) -> dict[str, Any]:
     """Zones come from memory: a worker has no file system."""
     return {"ZoneInfo": zone, "available_timezones": lambda: set(_ZONES)}
 
@@ -83,10 +169,13 @@ def zone(key: str) -> zoneinfo.ZoneInfo:
 yaml.SafeDumper.add_multi_representer(dict, yaml.SafeDumper.represent_dict)  # a hook's arguments are a kind of dict
 
 
-MAKERS: dict[str, Callable[[int], dict[str, Any]]] = {
+MAKERS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "collections": make_collections,
+    "dataclasses": make_dataclasses,
     "decimal": make_decimal,
+    "enum": make_enum,
     "functools": make_functools,
+    "ipaddress": make_ipaddress,
     "random": make_random,
     "zoneinfo": make_zoneinfo,
 }

@@ -20,7 +20,6 @@ FLOODS = {
     "separator": "print(*range(1000), sep='x' * 10**4)",
     "end": "print('a', end='x' * 10**7)",
     "errors": "for i in range(10**5):\n    console.error('x')",
-    "a copied console": "import copy\nfor i in range(5):\n    copy.copy(console).log('x' * 60000)",
     "recursion": "def f():\n    console.log('x')\n    f()\nf()",
 }
 NOT_PLAIN = {
@@ -94,6 +93,15 @@ def test_a_flood_of_logs_is_cut_and_marked(
     assert sum(len(event.text.encode()) for event in outcome.logs) < 11_000
     assert len(outcome.logs) < 400
     assert "log truncated" in outcome.logs[-1].text
+
+
+@pytest.mark.parametrize("copier", ["copy.copy", "copy.deepcopy"])
+def test_the_console_cannot_be_copied(attack: Callable[..., Outcome], hook_of: Callable[..., str], copier: str) -> None:
+    """A copy would have a log budget of its own."""
+    outcome = attack(hook_of(f"import copy\nfor i in range(5):\n    {copier}(console).log('x' * 60000)\ncb()"))
+
+    assert ("raised", "TypeError: the console cannot be copied") == (outcome.status, outcome.message)
+    assert () == outcome.logs
 
 
 def test_no_log_is_no_log(attack: Callable[..., Outcome], hook_of: Callable[..., str], limits: type[Limits]) -> None:

@@ -189,7 +189,7 @@ def new_zygote() -> Iterator[Callable[..., RealZygote]]:
         def start(memory_bytes: int = 64 << 20) -> RealZygote:
             zygote = RealZygote(memory_bytes)
             stack.callback(zygote.close)
-            assert (wire.Standing({}), []) == zygote.hear()
+            assert (wire.Standing(), []) == zygote.hear()
             return zygote
 
         yield start
@@ -199,7 +199,7 @@ def new_zygote() -> Iterator[Callable[..., RealZygote]]:
 def zygote() -> Iterator[RealZygote]:
     """One zygote for all tests that leave it as it was: each hears of its own worker's end before it goes."""
     made = RealZygote(64 << 20)
-    assert (wire.Standing({}), []) == made.hear()
+    assert (wire.Standing(), []) == made.hear()
     yield made
     made.close()
 

@@ -17,28 +17,33 @@ from sandbox.modules.facade import Facade
 pytestmark = pytest.mark.usefixtures("facades")
 
 
+def a_job(seed: int = 0) -> makers.Job:
+    """A job to which every class and function belongs."""
+    return makers.Job(seed, lambda _: True, lambda _: None)
+
+
 def test_a_seed_repeats_and_another_does_not() -> None:
-    first, again, other = (makers.make_random(seed) for seed in (1, 1, 2))
+    first, again, other = (makers.make_random(a_job(seed)) for seed in (1, 1, 2))
     drawn = [[made["random"]() for _ in range(5)] for made in (first, again, other)]
 
     assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_generators_share_no_state() -> None:
-    first, second = makers.make_random(1), makers.make_random(1)
+    first, second = makers.make_random(a_job(1)), makers.make_random(a_job(1))
     first["seed"](99)
 
-    assert makers.make_random(1)["random"]() == second["random"]()
+    assert makers.make_random(a_job(1))["random"]() == second["random"]()
 
 
 def test_random_offers_functions_and_no_class() -> None:
-    assert all(callable(value) and not isinstance(value, type) for value in makers.make_random(1).values())
+    assert all(callable(value) and not isinstance(value, type) for value in makers.make_random(a_job(1)).values())
 
 
 def test_the_decimal_context_starts_at_its_defaults_in_every_job() -> None:
     with decimal.localcontext():
-        require.Importer(0).require("decimal").getcontext().prec = 3
-        made = require.Importer(0).require("decimal")
+        require.Importer(a_job()).require("decimal").getcontext().prec = 3
+        made = require.Importer(a_job()).require("decimal")
 
         assert made.getcontext().prec == 28
         assert made.getcontext().rounding == made.ROUND_HALF_EVEN
@@ -59,7 +64,7 @@ def test_a_zone_that_is_not_is_said_to_be_missing(key: str) -> None:
 
 
 def test_the_names_of_the_zones_are_a_copy() -> None:
-    names = makers.make_zoneinfo(0)["available_timezones"]
+    names = makers.make_zoneinfo(a_job())["available_timezones"]
     names().clear()
 
     assert "Europe/Berlin" in names()
@@ -115,7 +120,7 @@ def test_wraps_names_a_function_after_another_and_copies_nothing_else() -> None:
 
     inner.secret = 1
 
-    @makers.wraps(inner)
+    @makers.make_functools(a_job())["wraps"](inner)
     def outer() -> None:
         pass
 
@@ -127,10 +132,9 @@ def test_wraps_names_a_function_after_another_and_copies_nothing_else() -> None:
 def test_wraps_takes_no_list_of_attributes() -> None:
     """functools.update_wrapper(f, g, ["__globals__"]) copies whatever it is told to."""
     with pytest.raises(TypeError):
-        makers.wraps(len, ("__globals__",))
-    assert require.Importer(0).require("functools").wraps is makers.wraps
+        makers.make_functools(a_job())["wraps"](len, ("__globals__",))
     assert "update_wrapper" not in require.names_of("functools")
-    assert functools.wraps is not makers.wraps
+    assert functools.wraps is not require.Importer(a_job()).require("functools").wraps
 
 
 def test_a_facade_reads_like_a_module_and_cannot_be_changed() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox import guards, require
+from sandbox.modules import makers
 from sandbox.modules.facade import Facade
 
 pytestmark = pytest.mark.usefixtures("facades")
@@ -21,7 +22,7 @@ NEWER = {("itertools", "batched"): (3, 12)}  # names that an older Python lacks
 @pytest.fixture
 def importer() -> require.Importer:
     """The imports of one job."""
-    return require.Importer(1)
+    return require.Importer(makers.Job(1, lambda _: False, lambda _: None))
 
 
 def imported(code: str, importer: require.Importer) -> dict:
@@ -80,15 +81,19 @@ def test_a_facade_cannot_be_changed(importer: Any, module: str) -> None:
 
 @pytest.mark.parametrize("module", SHARED)
 def test_a_facade_without_state_is_the_same_in_every_job(module: str) -> None:
-    assert require.Importer(1).require(module) is require.Importer(2).require(module)
+    assert require.Importer(makers.Job(1, lambda _: False, lambda _: None)).require(module) is require.Importer(
+        makers.Job(2, lambda _: False, lambda _: None)
+    ).require(module)
 
 
 @pytest.mark.parametrize("module", MADE)
 def test_a_facade_with_state_is_one_in_a_job_and_another_in_the_next(module: str) -> None:
-    importer = require.Importer(1)
+    importer = require.Importer(makers.Job(1, lambda _: False, lambda _: None))
 
     assert importer.require(module) is importer.require(module)
-    assert importer.require(module) is not require.Importer(1).require(module)
+    assert importer.require(module) is not require.Importer(makers.Job(1, lambda _: False, lambda _: None)).require(
+        module
+    )
 
 
 @pytest.mark.parametrize(
