@@ -122,8 +122,10 @@ def _file_settings() -> dict[str, Any]:
         raise BadConfig(f"{_CONFIG_FILE} names {name}, which cannot be read as YAML: {said}") from None
     if read is None:
         return {}
-    if not isinstance(read, dict) or not all(isinstance(key, str) for key in read):
+    if not isinstance(read, dict):
         raise BadConfig(f"{name} is not a mapping of settings by name")
+    if strangers := [key for key in read if not isinstance(key, str)]:
+        raise BadConfig(f"{name}: {strangers[0]!r} is not the name of a setting")
     return read
 
 

@@ -21,7 +21,9 @@ class Document(dict[str, Any]):
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
-        if name in self and not name.startswith("_"):  # SECURITY: or it could pass for anything, a dataclass among them
+        if name in self and not name.startswith(
+            "__"
+        ):  # SECURITY: or it could pass for anything, a dataclass among them
             return self[name]
         raise AttributeError(self._absence(name))
 

@@ -125,6 +125,7 @@ class RealZygote:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(TRY_S)
         self._workers: list[OneWorker] = []
+        self._exits: dict[int, int] = {}  # heard of, and not asked for yet
         numbers = (theirs.fileno(), UID, memory_bytes, 60)
         with theirs:
             self.process = subprocess.Popen(
@@ -150,6 +151,9 @@ class RealZygote:
     def forked(self) -> OneWorker:
         """The worker that the next report is about."""
         report, descriptors = self.hear()
+        while isinstance(report, wire.Exited):
+            self._exits[report.pid] = report.status
+            report, descriptors = self.hear()
         assert isinstance(report, wire.Forked)
         self._workers.append(OneWorker(report.pid, descriptors))
         return self._workers[-1]
@@ -162,11 +166,12 @@ class RealZygote:
         return worker
 
     def exit_of(self, worker: OneWorker) -> int:
-        """What the zygote says next of that worker's end."""
-        report, _ = self.hear()
-        assert isinstance(report, wire.Exited)
-        assert worker.pid == report.pid
-        return report.status
+        """What the zygote says of that worker's end."""
+        while worker.pid not in self._exits:
+            report, _ = self.hear()
+            assert isinstance(report, wire.Exited)
+            self._exits[report.pid] = report.status
+        return self._exits.pop(worker.pid)
 
     def close(self) -> None:
         """End it, and with it its workers."""
