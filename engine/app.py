@@ -120,7 +120,7 @@ class Engine:
             return compiled.outcome
         job = self._job(hook, point, compiled.code, raw)
         async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
-            outcome = await run_turn(worker, job, self._config.grace_ms)
+            outcome = await run_turn(worker, job, self._config.grace_ms, alone=self._pool.leased == 1)
         return _with_source(_with_response(outcome, point), hook.source)
 
     async def job(self, hook: Hook, arguments: Mapping[str, Any] | bytes) -> wire.Run:

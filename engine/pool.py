@@ -103,6 +103,11 @@ class Pool:
             worker.kill()
         await self._spawner.close()
 
+    @property
+    def leased(self) -> int:
+        """How many workers are at work."""
+        return len(self._leased)
+
     def counts(self) -> dict[str, int]:
         """How many workers there are, by state, and how many callers wait."""
         return {

@@ -18,7 +18,7 @@ import msgspec
 from engine.errors import EngineClosed, SandboxFailed
 from engine.outcome import Finding, LogEvent, Outcome, Usage
 from engine.spawner import ended
-from engine.worker import Worker, WorkerGone
+from engine.worker import BRIEF_S, Worker, WorkerGone
 from sandbox import wire
 
 _LAST = ("timeout", "out_of_memory")  # a worker that has told such an end is ending itself, or not to be trusted
@@ -32,12 +32,18 @@ class _Deadline:
         self._worker = worker
         self._loop = asyncio.get_running_loop()
         self._end = self._loop.time() + wall_ms / 1000
-        self._timer = self._loop.call_at(self._end - min(grace_ms, wall_ms // 2) / 1000, self._ask)
+        self._grace = min(grace_ms, wall_ms // 2) / 1000
+        self._timer: asyncio.TimerHandle | None = None
         self.passed = False
+
+    def begin(self) -> None:
+        """Arm it, for the time from when it was made."""
+        self._timer = self._loop.call_at(self._end - self._grace, self._ask)
 
     def cancel(self) -> None:
         """The job has ended."""
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _ask(self) -> None:
         self._timer = self._loop.call_at(self._end, self._kill)
@@ -68,15 +74,21 @@ class _Heard:
 _LAST_MS = 253_402_300_799_000  # the year 9999: a hostile clock may say anything
 
 
-async def run_turn(worker: Worker, job: wire.Run, grace_ms: int) -> Outcome:
+async def run_turn(worker: Worker, job: wire.Run, grace_ms: int, *, alone: bool = False) -> Outcome:
     """How the job ended. Never raises for what the hook did; `worker.gone` tells whether it is still of use."""
     begun = time.perf_counter()
     heard = _Heard(job.limits.log_bytes)
     deadline = _Deadline(worker, job.limits.wall_ms, grace_ms)
     try:
-        await worker.send(job)
+        rest = worker.offer(job)
+        if alone and worker.brief and not rest:
+            worker.listen_briefly()
+        if rest or not worker.holds(wire.Done):
+            deadline.begin()
+            await worker.send_rest(rest)
         done = await _listen(worker, heard, job.limits)
         worker.peak_bytes = done.peak_bytes
+        worker.brief = time.perf_counter() - begun < BRIEF_S
         if done.status in _LAST:
             worker.kill()
         return _outcome(done, heard, begun)
@@ -97,6 +109,7 @@ async def check_turn(worker: Worker, job: wire.Check, wall_ms: int) -> tuple[Out
     """What a check found: an outcome `ok` with the code, or `rejected`, or how the compiling ended otherwise."""
     begun = time.perf_counter()
     deadline = _Deadline(worker, wall_ms, 0)
+    deadline.begin()
     try:
         await worker.send(job)
         frame = _only_checked(await worker.receive(), worker)

@@ -13,7 +13,7 @@ import msgspec
 from sandbox import wire
 
 SOFT_STOP = signal.SIGUSR1  # the engine's word that a job's time is nearly up
-_buffer = bytearray(wire.PACKET_BYTES)  # one a process, made before the fork: a worker touches only the pages it fills
+_buffer = bytearray(wire.READ_BYTES)  # one a process, made before the fork: a worker touches only the pages it fills
 _view = memoryview(_buffer)
 
 
@@ -43,8 +43,9 @@ class Channel:
     def send(self, frame: wire.Frame) -> None:
         """Write a whole frame."""
         self._writing = True
-        for packet in wire.packets(wire.pack(frame)):
-            os.write(self._descriptor, packet)
+        rest = memoryview(wire.pack(frame))
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
         self._writing = False
         then, self._waiting = self._waiting, None
         if then is not None:

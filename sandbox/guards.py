@@ -27,22 +27,6 @@ REFUSED_ATTRIBUTES = INSPECT_ATTRIBUTES | {"mro"}
 _FORMATS = ("format", "format_map")
 
 
-class Own:
-    """What one job made itself: the classes it may write to, and the namespace its functions live in."""
-
-    __slots__ = ("classes", "namespace")
-
-    def __init__(self, namespace: dict[str, Any]) -> None:
-        self.classes: set[type] = set()
-        self.namespace = namespace
-
-    def has(self, target: Any) -> bool:
-        """Whether `target` is a class or a function that this job made."""
-        if isinstance(target, type):
-            return target in self.classes
-        return type(target) is types.FunctionType and target.__globals__ is self.namespace
-
-
 def check_attribute(name: str) -> str:
     """`name`, if a hook may use it on any object. Raises AttributeError; TypeError for a subclass of str."""
     if type(name) is not str:
@@ -118,19 +102,6 @@ def _formatter_of(owner: Any, name: str) -> Callable[..., str]:
     return lambda mapping: _GuardedFormatter().vformat(text, (), mapping)
 
 
-def write_guard(own: Own) -> Callable[[Any], Any]:
-    """The check of `x.a = …`, `x[k] = …`, `del x.a`: only what this job made, or was given for itself, may change."""
-
-    def writable(target: Any) -> Any:
-        kind = type(target)
-        if kind in _OPEN or kind in own.classes or isinstance(target, _CONTAINERS) or own.has(target):
-            return target
-        what = target.__name__ if isinstance(target, type) else f"a {kind.__name__}"
-        raise TypeError(f"a hook may not change {what}: it is not the hook's own")
-
-    return writable
-
-
 class Module:
     """`module.exports = function`, for those who come from JavaScript."""
 
@@ -141,29 +112,44 @@ _OPEN = frozenset({dict, list, Document, Module})  # the usual ones, first
 _CONTAINERS = (dict, list, bytearray, deque, ChainMap, BaseException, decimal.Context)
 
 
-def attribute_setters(writable: Callable[[Any], Any]) -> tuple[Callable[..., None], Callable[..., None]]:
-    """The builtins setattr and delattr, guarded."""
+class Own:
+    """What one job made itself: the classes it may write to, and the namespace its functions live in."""
 
-    def set_attribute(target: Any, name: str, value: Any) -> None:
-        setattr(writable(target), check_attribute(name), value)
+    __slots__ = ("classes", "namespace")
 
-    def delete_attribute(target: Any, name: str) -> None:
-        delattr(writable(target), check_attribute(name))
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self.classes: set[type] = set()
+        self.namespace = namespace
 
-    return set_attribute, delete_attribute
+    def has(self, target: Any) -> bool:
+        """Whether `target` is a class or a function that this job made."""
+        if isinstance(target, type):
+            return target in self.classes
+        return type(target) is types.FunctionType and target.__globals__ is self.namespace
 
+    def writable(self, target: Any) -> Any:
+        """The check of `x.a = …`, `x[k] = …`, `del x.a`: only what is this job's own may change."""
+        kind = type(target)
+        if kind in _OPEN or kind in self.classes or isinstance(target, _CONTAINERS) or self.has(target):
+            return target
+        what = target.__name__ if isinstance(target, type) else f"a {kind.__name__}"
+        raise TypeError(f"a hook may not change {what}: it is not the hook's own")
 
-def class_builder(own: Own) -> Callable[..., type]:
-    """`__build_class__`: remembers the class as the job's own, so that it may be written to."""
+    def set_attribute(self, target: Any, name: str, value: Any) -> None:
+        """The builtin setattr, guarded."""
+        setattr(self.writable(target), check_attribute(name), value)
 
-    def build_class(body: Any, name: str, *bases: Any, **keywords: Any) -> type:
+    def delete_attribute(self, target: Any, name: str) -> None:
+        """The builtin delattr, guarded."""
+        delattr(self.writable(target), check_attribute(name))
+
+    def build_class(self, body: Any, name: str, *bases: Any, **keywords: Any) -> type:
+        """`__build_class__`: remembers the class as the job's own, so that it may be written to."""
         if "metaclass" in keywords:
             raise TypeError("a hook's class may not choose a metaclass")
         made: type = builtins.__build_class__(body, name, *bases, **keywords)
-        own.classes.add(made)
+        self.classes.add(made)
         return made
-
-    return build_class
 
 
 def type_of(value: Any) -> type:
@@ -209,14 +195,13 @@ _PLAIN_BUILTINS = {name: getattr(builtins, name) for name in BUILTIN_NAMES} | {
 
 def install(own: Own, import_: Callable[..., Any], print_: Callable[..., None]) -> None:
     """Put the builtins of one job, and the names that policy.py puts into the code, into its namespace."""
-    writable = write_guard(own)
-    set_attribute, delete_attribute = attribute_setters(writable)
     own.namespace["_getattr_"] = get_attribute
-    own.namespace["_write_"] = writable
-    own.namespace["__builtins__"] = _PLAIN_BUILTINS | {
-        "setattr": set_attribute,
-        "delattr": delete_attribute,
-        "__build_class__": class_builder(own),
+    own.namespace["_write_"] = own.writable
+    own.namespace["__builtins__"] = {
+        **_PLAIN_BUILTINS,
+        "setattr": own.set_attribute,
+        "delattr": own.delete_attribute,
+        "__build_class__": own.build_class,
         "__import__": import_,
         "print": print_,
     }

@@ -1,8 +1,6 @@
 """The frames between engine and worker, and the messages between engine and zygote: the one file both sides import.
 
-A frame is four bytes of length, big-endian, and a msgpack array whose first element names its type. It crosses in
-packets of at most PACKET_BYTES over a SEQPACKET pair: a stream pair wakes the reader of one end when the other end has
-read what it wrote, which doubles the price of a turn (unix_write_space in Linux). On a channel:
+A frame is four bytes of length, big-endian, and a msgpack array whose first element names its type. On a channel:
 
     worker → engine   ready                          once, when locked down
     engine → worker   check | run                    one job at a time
@@ -20,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 PREFIX_BYTES = 4  # the length prefix
-PACKET_BYTES = 64 << 10  # of one send, and of every read buffer: nothing is ever cut
+READ_BYTES = 64 << 10  # of every read buffer
 JOB_BYTES = 4 << 20  # engine → worker: 1 MiB of arguments, 2 MiB of compiled code, secrets
 REPLY_BYTES = 4 << 20  # worker → engine: compiled code is the largest; results have a bound of their own
 LOG_OVERHEAD_BYTES = 32  # what a log event costs beside its text, so that a million empty ones are bounded too
@@ -149,14 +147,6 @@ def pack(frame: Frame) -> bytes:
     _encoder.encode_into(frame, buffer, PREFIX_BYTES)
     buffer[:PREFIX_BYTES] = (len(buffer) - PREFIX_BYTES).to_bytes(PREFIX_BYTES, "big")
     return bytes(buffer)
-
-
-def packets(data: bytes) -> list[bytes] | list[memoryview]:
-    """`data` in pieces that one send takes."""
-    if len(data) <= PACKET_BYTES:
-        return [data]
-    view = memoryview(data)
-    return [view[start : start + PACKET_BYTES] for start in range(0, len(data), PACKET_BYTES)]
 
 
 def parse(body: bytes | bytearray | memoryview, decoder: msgspec.msgpack.Decoder[FrameType]) -> FrameType:

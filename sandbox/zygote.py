@@ -99,7 +99,7 @@ class Zygote:
         if not data:
             os._exit(0)
         order = wire.parse(data, wire.orders)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = socket.socketpair()
         pid = syscalls.fork()
         if pid == 0:
             self._become_child(theirs.fileno(), prober=order.prober)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.benchmarks import Figure
+from engine.benchmarks import Figure, host_pid
 from engine.benchmarks.turns import TRIVIAL
 from engine.spawner import Spawner
 from engine.worker import Worker
@@ -48,11 +48,7 @@ def command_line(advance: Callable[[], None]) -> Figure:
 
 
 def _pss_bytes(worker: Worker) -> int:
-    pid = re.search(
-        r"^Pid:\s+(\d+)", Path(f"/proc/self/fdinfo/{worker.pidfd}").read_text(encoding="ascii"), re.MULTILINE
-    )
-    assert pid is not None, "a pidfd tells its pid"
-    rollup = Path(f"/proc/{pid[1]}/smaps_rollup").read_text(encoding="ascii")
+    rollup = Path(f"/proc/{host_pid(worker)}/smaps_rollup").read_text(encoding="ascii")
     found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
     assert found is not None, "smaps_rollup has a Pss line"
     return int(found[1]) << 10

@@ -73,14 +73,13 @@ class OneWorker:
         self.write(wire.pack(frame))
 
     def write(self, data: bytes) -> None:
-        """Any bytes, in packets."""
-        for packet in wire.packets(data):
-            self.channel.send(packet)
+        """Any bytes."""
+        self.channel.sendall(data)
 
     def receive(self) -> wire.Reply:
         """The next frame. Raises EOFError."""
         while not self._bodies:
-            data = self.channel.recv(wire.PACKET_BYTES)
+            data = self.channel.recv(wire.READ_BYTES)
             if not data:
                 raise EOFError
             self._bodies = self._reader.feed(data)
@@ -244,7 +243,7 @@ def facades() -> None:
 def run_here(facades: None) -> Iterator[Callable[..., tuple[wire.Done, list[wire.Log]]]]:
     """`run_here(source, **fields of wire.Run)` → (how it ended, what it logged), without a worker around it."""
     assert facades is None  # they are built
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = socket.socketpair()
     channel = Channel(theirs.fileno())
     reader = wire.FrameReader(wire.REPLY_BYTES)
 
@@ -253,7 +252,7 @@ def run_here(facades: None) -> Iterator[Callable[..., tuple[wire.Done, list[wire
         channel.send(done)
         frames: list[wire.Reply] = []
         while not (frames and isinstance(frames[-1], wire.Done)):
-            frames += [wire.parse(body, wire.replies) for body in reader.feed(ours.recv(wire.PACKET_BYTES))]
+            frames += [wire.parse(body, wire.replies) for body in reader.feed(ours.recv(wire.READ_BYTES))]
         return done, [frame for frame in frames if isinstance(frame, wire.Log)]
 
     with ours, theirs:

@@ -22,7 +22,7 @@ CHECK = wire.Check("x = 1\n", ("user", "cb"))
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     """(the engine's socket, a worker's socket)."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = socket.socketpair()
     with ours, theirs:
         yield ours, theirs
 
@@ -30,7 +30,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 def take(ours: socket.socket) -> bytes:
     """All that is still to come, up to the end."""
     got = bytearray()
-    while packet := ours.recv(wire.PACKET_BYTES):
+    while packet := ours.recv(wire.READ_BYTES):
         got += packet
     return bytes(got)
 
@@ -39,7 +39,7 @@ def take(ours: socket.socket) -> bytes:
 def test_frames_are_put_together_from_any_pieces(data: Any) -> None:
     jobs = [CHECK, wire.Probe("a"), wire.Check("é" * 50, ())]
     stream = b"".join(map(wire.pack, jobs))
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = socket.socketpair()
     with ours, theirs:
         while stream:
             size = data.draw(st.integers(1, len(stream)), label="piece")
@@ -53,8 +53,7 @@ def test_frames_are_put_together_from_any_pieces(data: Any) -> None:
 def test_a_frame_larger_than_its_buffer_is_read_whole(pair: Any) -> None:
     ours, theirs = pair
     large = wire.Check("x" * 150_000, ())
-    for packet in wire.packets(wire.pack(large)):
-        ours.send(packet)
+    ours.sendall(wire.pack(large))
 
     assert large == Channel(theirs.fileno()).receive(wire.jobs)
 
@@ -109,7 +108,7 @@ def interrupts() -> Iterator[Callable[[Callable[[], None]], None]]:
 
 def _drain(ours: socket.socket, into: bytearray) -> None:
     with contextlib.suppress(BlockingIOError):
-        into += ours.recv(wire.PACKET_BYTES, socket.MSG_DONTWAIT)
+        into += ours.recv(wire.READ_BYTES, socket.MSG_DONTWAIT)
 
 
 def test_a_frame_that_a_signal_interrupts_comes_out_whole(pair: Any, interrupts: Any) -> None:

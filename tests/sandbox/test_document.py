@@ -78,8 +78,18 @@ def test_a_field_reads_the_same_by_attribute_and_by_item(fields: Any) -> None:
     document = Document(fields)
     for name in fields:
         assert document[name] == fields[name] == document.get(name)
-        if not hasattr(dict, name):
+        if not hasattr(dict, name) and not name.startswith("__"):
             assert getattr(document, name) == fields[name]
+
+
+@pytest.mark.parametrize("name", ["__mro__", "__dataclass_fields__", "__iter__", "__"])
+def test_a_field_named_like_a_special_method_is_reached_by_item_alone(name: str) -> None:
+    """Or an argument could pass for a class, a dataclass, anything."""
+    document = Document({name: 1})
+
+    assert 1 == document[name]
+    with pytest.raises(AttributeError):
+        getattr(document, name)
 
 
 def test_every_object_inside_is_a_document() -> None:

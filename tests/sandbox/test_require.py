@@ -55,7 +55,7 @@ def test_no_facade_offers_a_module(importer: Any, module: str) -> None:
 def test_what_a_facade_offers_cannot_be_written_to(importer: Any, module: str) -> None:
     """A hook that planted something in a shared object would meet it again in its next job."""
     facade = importer.require(module)
-    set_attribute, _ = guards.attribute_setters(guards.write_guard(guards.Own({})))
+    set_attribute = guards.Own({}).set_attribute
     written = []
     for name in facade.offered():
         value = getattr(facade, name)

@@ -97,14 +97,6 @@ def test_frames_come_back_whole_and_in_order_however_the_stream_is_cut(frames: A
     assert frames == [wire.parse(body, decoder) for body, decoder in zip(bodies, decoders, strict=True)]
 
 
-@given(st.binary(min_size=1, max_size=10) | st.integers(1, 4 * wire.PACKET_BYTES).map(bytes))
-def test_packets_are_the_whole_and_none_is_too_large_or_empty(data: Any) -> None:
-    cut = wire.packets(data)
-
-    assert data == b"".join(cut)
-    assert all(0 < len(packet) <= wire.PACKET_BYTES for packet in cut)
-
-
 @given(JOBS)
 def test_a_job_is_no_reply(job: Any) -> None:
     with pytest.raises(wire.ProtocolError):
