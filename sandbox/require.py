@@ -16,7 +16,9 @@ import yaml
 from sandbox.modules.facade import Facade
 from sandbox.modules.makers import MAKERS, Job, load_zones
 
-_FROM_C = frozenset({"time", "_strptime", "datetime", "re", "decimal", "numbers"})  # what C code imports by itself
+_FROM_C = frozenset(
+    {"time", "_strptime", "datetime", "re", "decimal", "numbers", "_pylong"}
+)  # what C code imports by itself
 _NOBODY = Job(seed=0, made=lambda _: False, adopt=lambda _: None)  # asks only which names there are
 _SHARED: dict[str, Facade] = {}  # module name → facade without state
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import datetime
 import encodings.idna
 import encodings.punycode  # noqa: F401 - and its other half
+import importlib
+import importlib.util
 import linecache  # noqa: F401 - traceback's
 import os
 import sys
@@ -68,6 +70,8 @@ def warm_up() -> None:
     )  # empty: where dataclasses look for names of a hook's class
     for name in _ENCODINGS:
         lookup(name)
+    if importlib.util.find_spec("_pylong"):  # CPython 3.12: division and text of very large integers, imported from C
+        importlib.import_module("_pylong")
     datetime.datetime.strptime("2026-01-01", "%Y-%m-%d").astimezone().strftime("%A")
     time.tzset()
     parameters = ("user", "context", "cb")

@@ -82,7 +82,7 @@ def test_a_field_reads_the_same_by_attribute_and_by_item(fields: Any) -> None:
             assert getattr(document, name) == fields[name]
 
 
-@pytest.mark.parametrize("name", ["__mro__", "__dataclass_fields__", "__iter__", "__"])
+@pytest.mark.parametrize("name", ["__mro__", "__dataclass_fields__", "__next__", "__"])
 def test_a_field_named_like_a_special_method_is_reached_by_item_alone(name: str) -> None:
     """Or an argument could pass for a class, a dataclass, anything."""
     document = Document({name: 1})
