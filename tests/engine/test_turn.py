@@ -333,3 +333,32 @@ async def test_the_usage_of_a_job_does_not_count_the_one_before(spawner_of: Any)
 
         assert first.usage.cpu_ms > second.usage.cpu_ms
         assert second.usage.peak_bytes >= first.usage.peak_bytes > 0
+
+
+async def test_a_short_turn_that_is_alone_ends_without_the_event_loop(peer: Peer) -> None:
+    """The answer is there when the engine looks: nothing else has run in between."""
+    ran: list[int] = []
+    asyncio.get_running_loop().call_soon(ran.append, 1)
+    peer.worker.brief = True
+    peer.far.send(wire.pack(DONE))
+    outcome = await run_turn(peer.worker, job(), 100, alone=True)
+
+    assert ("ok", []) == (outcome.status, ran)
+
+
+@pytest.mark.parametrize("sent", [b"", LOG, wire.pack(DONE)[:7]], ids=["nothing", "a log", "half an end"])
+async def test_a_turn_that_only_began_shortly_has_its_deadline(peer: Peer, sent: bytes) -> None:
+    """What comes in the first moment is no reason to wait for ever."""
+    peer.worker.brief = True
+    peer.far.send(sent)
+    outcome = await asyncio.wait_for(run_turn(peer.worker, job(wall_ms=200), 100, alone=True), 10)
+
+    assert "timeout" == outcome.status
+    assert not peer.worker.brief or peer.worker.gone
+
+
+async def test_a_worker_that_reads_nothing_is_ended_by_the_deadline(peer: Peer) -> None:
+    """A job larger than the channel's buffer waits for room, and not for ever."""
+    outcome = await asyncio.wait_for(run_turn(peer.worker, job(b"x" * (2 << 20), wall_ms=200), 100), 10)
+
+    assert ("timeout", True) == (outcome.status, peer.worker.gone)
