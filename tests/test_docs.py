@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.cases import find_cases
 from engine.config import Config
 from sandbox.wire import LAYERS
 
@@ -95,6 +96,15 @@ def test_every_setting_stands_in_the_documentation_with_its_default(name: str) -
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_stands_in_the_documentation_with_what_it_stops(layer: str) -> None:
     assert f"| `{layer}` | {LAYERS[layer]} |" in (ROOT / "docs/sandbox.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_cases_is_a_case_file(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/cases.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "a.py").write_text("def hook(user, context, cb): cb()\n")
+    (tmp_path / "a.cases.yaml").write_text(example)
+    ((_, file),) = find_cases(tmp_path)
+
+    assert ["the sample call", "without its key"] == [case.name for case in file.cases]
 
 
 def test_every_sample_script_passes_its_cases() -> None:
