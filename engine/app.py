@@ -63,6 +63,8 @@ class Hook:
     seed: int | None = None  # of the hook's `random`, up to 63 bits; None: another one for every job
 
     def __post_init__(self) -> None:
+        if self.mode not in (None, "tenant", "invocation"):
+            raise BadInput(f"mode is {self.mode!r}; it must be 'tenant' or 'invocation'")
         if self.seed is not None and not 0 <= self.seed < 1 << 63:
             raise BadInput(f"seed is {self.seed}; it must be between 0 and 2^63 - 1")
         if sum(_secret_bytes(name, value) for name, value in self.secrets.items()) > _SECRETS_BYTES:

@@ -19,6 +19,7 @@ from engine.spawner import Spawner
 from engine.worker import Worker
 
 _SWEEP_S = 1.0
+_MOST_FORKS = 16  # under way at once: more would wait in the zygote's socket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +221,7 @@ class Pool:
         room = self._size.workers - self._total()
         while room < min(wanted, waiting) and self._evict(None):
             room += 1
-        return max(min(wanted, room), 0)
+        return max(min(wanted, room, _MOST_FORKS - len(self._forks)), 0)
 
     def _total(self) -> int:
         return len(self._reserve) + len(self._idle) + len(self._leased) + len(self._forks)

@@ -20,6 +20,7 @@ from engine.errors import SandboxFailed
 from engine.worker import Worker, WorkerGone
 from sandbox import wire
 
+_DESCRIPTORS = 2  # that come with a worker: its channel and its pidfd
 _START_S = 30.0  # for a zygote to stand, on a loaded machine
 _END_S = 5.0  # for a zygote whose control socket is closed to end
 _FORK_S = 10.0  # for a worker to be ready, likewise
@@ -52,7 +53,12 @@ class Spawner:
     async def fork(self, *, prober: bool = False) -> Worker:
         """A blank worker, locked down and ready. Raises SandboxFailed."""
         zygote = await self._standing()
-        worker = await zygote.fork(prober=prober)
+        try:
+            async with asyncio.timeout(_FORK_S):
+                worker = await zygote.fork(prober=prober)
+        except TimeoutError:
+            zygote.close()
+            raise SandboxFailed("the zygote did not answer in time; a fresh one takes over") from None
         try:
             async with asyncio.timeout(_FORK_S):
                 first = await worker.receive()
@@ -70,6 +76,7 @@ class Spawner:
         if not isinstance(first, wire.Ready):
             worker.kill()
             raise SandboxFailed("a worker began with the wrong frame")
+        worker.asked = False
         worker.blank_bytes = worker.peak_bytes = first.peak_bytes
         return worker
 
@@ -80,12 +87,13 @@ class Spawner:
 
     async def rotate(self) -> None:
         """Let a fresh zygote make the workers from now on."""
-        fresh = await _Zygote.start(self._setting)
-        old, self._current = self._current, fresh
-        self._retired = [zygote for zygote in self._retired if zygote.alive]
-        if old:
-            self._retired.append(old)
-            old.retire()
+        async with self._starting:
+            fresh = await _Zygote.start(self._setting)
+            old, self._current = self._current, fresh
+            self._retired = [zygote for zygote in self._retired if zygote.alive]
+            if old:
+                self._retired.append(old)
+                old.retire()
 
     async def close(self) -> None:
         """End every zygote and, with them, their workers."""
@@ -123,10 +131,13 @@ class _Zygote:
     @classmethod
     async def start(cls, setting: ZygoteSetting) -> _Zygote:
         """Exec one and wait until it stands."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        with theirs:
-            zygote = cls(_exec(setting, theirs.fileno()), ours)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.setblocking(False)
+            with theirs:
+                zygote = cls(_exec(setting, theirs.fileno()), ours)
+        except OSError as error:
+            raise SandboxFailed(f"a zygote cannot be started: {error.strerror}") from None
         try:
             async with asyncio.timeout(_START_S):
                 await zygote._standing
@@ -158,6 +169,11 @@ class _Zygote:
         if self.alive:
             self._lose()
 
+    def _end_of(self, pid: int, status: int) -> None:
+        worker = self._workers.pop(pid, None)
+        if worker is not None:
+            worker.exited.set_result(status)
+
     def _close_if_done(self) -> None:
         if self._retired and not self._workers and not self._forks:
             self.close()
@@ -173,7 +189,7 @@ class _Zygote:
 
     def _read(self) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._control, wire.CONTROL_BYTES, 2)
+            data, descriptors, _, _ = socket.recv_fds(self._control, wire.CONTROL_BYTES, _DESCRIPTORS)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -187,6 +203,10 @@ class _Zygote:
         match report:
             case wire.Standing():
                 self._standing.set_result(None)
+            case wire.Forked() if len(descriptors) < _DESCRIPTORS:
+                for descriptor in descriptors:  # this process may open no more of them: nothing can be made now
+                    os.close(descriptor)
+                self._lose()
             case wire.Forked(pid=pid):
                 channel, pidfd = socket.socket(fileno=descriptors[0]), descriptors[1]
                 self._workers[pid] = worker = Worker(pid, channel, pidfd, self._loop.create_future())
@@ -197,7 +217,7 @@ class _Zygote:
                     answer.set_result(worker)
                 self._close_if_done()
             case wire.Exited(pid=pid, status=status):
-                self._workers.pop(pid).exited.set_result(status)
+                self._end_of(pid, status)
                 self._close_if_done()
 
     def _lose(self) -> None:

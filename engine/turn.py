@@ -22,6 +22,7 @@ from engine.worker import BRIEF_S, Worker, WorkerGone
 from sandbox import wire
 
 _LAST = ("timeout", "out_of_memory")  # a worker that has told such an end is ending itself, or not to be trusted
+_ASKS = 4  # times that a stuck hook is asked to end, before it is killed
 _TRUNCATION_BYTES = 256  # what the worker's own mark may add to the last log event
 
 
@@ -32,7 +33,7 @@ class _Deadline:
         self._worker = worker
         self._loop = asyncio.get_running_loop()
         self._end = self._loop.time() + wall_ms / 1000
-        self._grace = min(grace_ms, wall_ms // 2) / 1000
+        self._grace = min(grace_ms, wall_ms // 10) / 1000
         self._timer: asyncio.TimerHandle | None = None
         self.passed = False
 
@@ -46,7 +47,12 @@ class _Deadline:
             self._timer.cancel()
 
     def _ask(self) -> None:
-        self._timer = self._loop.call_at(self._end, self._kill)
+        """Again and again: a signal that comes just before a sleep begins is not seen before the sleep ends."""
+        left = self._end - self._loop.time()
+        if left <= 0:
+            self._kill()
+            return
+        self._timer = self._loop.call_later(min(left, self._grace / _ASKS + 0.001), self._ask)
         self._worker.interrupt()
 
     def _kill(self) -> None:
@@ -101,6 +107,7 @@ async def run_turn(worker: Worker, job: wire.Run, grace_ms: int, *, alone: bool 
         worker.kill()
         raise
     finally:
+        worker.asked = False
         deadline.cancel()
     return Outcome(status=status, message=message, logs=tuple(heard.events), usage=_usage(begun, 0, 0))
 
@@ -125,6 +132,7 @@ async def check_turn(worker: Worker, job: wire.Check, wall_ms: int) -> tuple[Out
         worker.kill()
         raise
     finally:
+        worker.asked = False
         deadline.cancel()
 
 

@@ -41,6 +41,7 @@ class Worker:
         self.peak_bytes = 0  # as it says itself: a lie is bounded by RLIMIT_AS
         self.blank_bytes = 0  # the same, when blank
         self.tenant: str | None = None
+        self.asked = True  # whether it may speak: it was given something to answer, first to be ready
         self.gone = False  # its channel is closed
         self.fault: str | None = None  # how it broke the protocol
         self.hung_up = False  # it closed its end by itself
@@ -61,6 +62,7 @@ class Worker:
         """Write what of a frame there is room for, nearly always all; return the rest. Raises WorkerGone."""
         if self.gone:
             raise WorkerGone
+        self.asked = True
         return self._write(memoryview(wire.pack(frame)))
 
     async def send_rest(self, rest: memoryview) -> None:
@@ -145,6 +147,9 @@ class Worker:
             length = 0
         if not length:
             self._hang_up()
+            return
+        if not self.asked:
+            self._break("it spoke unasked")
             return
         try:
             for body in self._reader.feed(_view[:length]):

@@ -42,8 +42,8 @@ class Channel:
 
     def send(self, frame: wire.Frame) -> None:
         """Write a whole frame."""
-        self._writing = True
         rest = memoryview(wire.pack(frame))
+        self._writing = True
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
         self._writing = False

@@ -20,11 +20,14 @@ from typing import Any
 from RestrictedPython.transformer import INSPECT_ATTRIBUTES
 
 from sandbox.document import Document
+from sandbox.require import HOOK_NAME, MODULE_MAP
 
 # Names that lead from an innocent object to the interpreter's own, beside all that begin with an underscore.
 REFUSED_ATTRIBUTES = INSPECT_ATTRIBUTES | {"mro"}
 
 _FORMATS = ("format", "format_map")
+_RAW_FORMATS = (str.format, str.format_map)
+_WATCHED = frozenset({*_FORMATS, "register", "obj"})
 
 
 def check_attribute(name: str) -> str:
@@ -39,11 +42,22 @@ def check_attribute(name: str) -> str:
 def get_attribute(owner: Any, name: str) -> Any:
     """`owner.name`. `str.format` comes as a version whose fields pass this same guard."""
     check_attribute(name)
-    if name in _FORMATS and (isinstance(owner, str) or (isinstance(owner, type) and issubclass(owner, str))):
-        return _formatter_of(owner, name)
     value = getattr(owner, name)
+    if name in _WATCHED:
+        return _watched(owner, name, value)
+    return value
+
+
+def _watched(owner: Any, name: str, value: Any) -> Any:
+    """What some names lead to is judged by what came, not by whom it came from: proxies forward what they stand for."""
+    if value in _RAW_FORMATS:
+        raise AttributeError(f"call {name} on a text, not on the class")
+    if type(value) is types.BuiltinMethodType and isinstance(value.__self__, str) and name in _FORMATS:
+        return _formatter_of(value.__self__, name)
     if name == "register" and isinstance(getattr(value, "__self__", None), abc.ABCMeta):
         raise AttributeError("a hook may not register a class with another")  # it would stay so for later jobs
+    if name == "obj" and isinstance(owner, AttributeError):
+        raise AttributeError("a hook may not have the object of an error")
     return value
 
 
@@ -93,13 +107,11 @@ class _GuardedFormatter(string.Formatter):
         return value, first
 
 
-def _formatter_of(owner: Any, name: str) -> Callable[..., str]:
-    if not isinstance(owner, str):  # str.format itself, to be called on a text later
-        raise AttributeError(f"call {name} on a text, not on the class")  # noqa: TRY004 - as of a missing attribute
-    text = str.__str__(owner)
+def _formatter_of(text: str, name: str) -> Callable[..., str]:
+    exact = str.__str__(text)
     if name == "format":
-        return lambda *args, **kwargs: _GuardedFormatter().vformat(text, args, kwargs)
-    return lambda mapping: _GuardedFormatter().vformat(text, (), mapping)
+        return lambda *args, **kwargs: _GuardedFormatter().vformat(exact, args, kwargs)
+    return lambda mapping: _GuardedFormatter().vformat(exact, (), mapping)
 
 
 class Module:
@@ -153,11 +165,20 @@ class Own:
 
 
 def type_of(value: Any) -> type:
-    """The builtin type with one argument. Not of a class: that is `type` itself, which makes classes of anything."""
-    if isinstance(value, type):
-        raise TypeError("a hook may not have the class of a class")
-    return type(value)
+    """The builtin type with one argument, where the answer is a class that a hook can name.
 
+    Not of a class: that is `type` itself, which makes classes of anything. Not of functions, methods, aliases or what
+    is ours: their classes make proxies and pieces of the engine.
+    """
+    kind = type(value)
+    nameable = getattr(builtins, kind.__name__, None) is kind or value is None
+    if isinstance(value, type) or not (nameable or kind.__module__ in _NAMEABLE):
+        raise TypeError(f"type() does not tell the class of a {kind.__name__}")
+    return kind
+
+
+_OURS = {HOOK_NAME, "sandbox.document", "sandbox.errors"}  # and classes of mapped modules, but makers of proxies
+_NAMEABLE = frozenset(_OURS | (MODULE_MAP.keys() - {"typing", "functools"}))
 
 LEFT_OUT = {  # builtins that a hook does not have, and why
     **dict.fromkeys(("eval", "exec", "compile"), "code comes from the hook's file alone"),

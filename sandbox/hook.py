@@ -22,10 +22,9 @@ from sandbox.channel import Channel
 from sandbox.compiler import HOOK_FILENAME
 from sandbox.console import Console, line_of, utf8
 from sandbox.modules import makers
-from sandbox.require import Importer
+from sandbox.require import HOOK_NAME, Importer
 
 ENTRY = "hook"
-HOOK_NAME = "hookcell-hook"  # of the namespace: no module has it, so that nothing finds a module by it
 _ballast = mmap.mmap(-1, 4 << 20)  # address space given back when memory is out, so that the end can still be told
 
 _MOST_KEPT = 32  # code objects
@@ -84,7 +83,7 @@ def _run(job: wire.Run, channel: Channel, namespace: dict[str, Any]) -> wire.Don
         return _out_of_memory(error)
     except BaseException as error:  # noqa: BLE001 - also SystemExit and what a hook derives from BaseException
         if settlement.done is None:
-            return _failed(error)
+            return _failed_within(error)
         reason = f"after cb: {_describe(error)}"
         console.warn(reason)
     finally:
@@ -181,6 +180,15 @@ def _denied(error: Any, line: int | None) -> wire.Done:
     return ended("denied", message or name, line=line, error=_error_json(name, message, error))
 
 
+def _failed_within(error: BaseException) -> wire.Done:
+    """`_failed`, where there may be no memory to tell it in."""
+    try:
+        return _failed(error)
+    except MemoryError as shortage:
+        _ballast.close()
+        return _out_of_memory(shortage)
+
+
 def _failed(error: BaseException) -> wire.Done:
     shown = _error_json(_name(error), _text(error), error)
     return ended("raised", _describe(error), line=_line_of_error(error), error=shown)
@@ -256,6 +264,6 @@ def _name(error: BaseException) -> str:
 
 def _text(error: Any) -> str:
     try:
-        return utf8(str(error))
+        return utf8(str(error)[: wire.MESSAGE_CHARS])
     except Exception:  # noqa: BLE001 - a tenant's own __str__
         return "(it cannot be shown)"

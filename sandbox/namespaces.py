@@ -5,6 +5,7 @@ Each function runs in the zygote after its imports and before its first fork. No
 
 from __future__ import annotations
 
+import errno
 import os
 
 from sandbox import syscalls
@@ -38,8 +39,11 @@ def leave_host_namespaces() -> None:
     """
     uid, gid = os.geteuid(), os.getegid()
     syscalls.unshare(_FRESH)
-    map_ids(uid, gid, uid, gid)
-    continue_as_first_process()
+    try:
+        map_ids(uid, gid, uid, gid)
+        continue_as_first_process()
+    except OSError as error:
+        raise RuntimeError("half way into fresh namespaces there is no way back") from error
 
 
 def map_ids(inside_uid: int, inside_gid: int, uid: int, gid: int) -> None:
@@ -61,6 +65,8 @@ def continue_as_first_process() -> None:
 
 def empty_root() -> None:
     """Make an empty read-only tmpfs the whole file system. See pivot_root(2), the NOTES on `pivot_root(".", ".")`."""
+    if os.getpid() != 1:  # SECURITY: not in namespaces of our own, this would take the root from somebody else
+        raise PermissionError(errno.EPERM, "empty_root needs the layer namespaces")
     syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
     syscalls.mount("empty", "/proc", "tmpfs", flags, "size=4k,nr_inodes=4,mode=555")  # /proc: it exists on any Linux

@@ -24,7 +24,6 @@ else:
 
 MOST_FINDINGS = 100
 _MOST_NESTED = 15
-POLICY_VERSION = 1  # of what a source compiles to: kept code of another version is compiled again
 
 _HINTS = {
     "Await": "a hook is one synchronous call: call the function without await",

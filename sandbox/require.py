@@ -16,6 +16,7 @@ import yaml
 from sandbox.modules.facade import Facade
 from sandbox.modules.makers import MAKERS, Job, load_zones
 
+HOOK_NAME = "hookcell-hook"  # of a job's namespace; the module of that name is empty
 _FROM_C = frozenset(
     {"time", "_strptime", "datetime", "re", "decimal", "numbers", "_pylong"}
 )  # what C code imports by itself

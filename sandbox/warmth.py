@@ -50,6 +50,14 @@ _ENCODINGS = (
 )
 
 
+def _grow_stack() -> None:
+    """A stack cannot grow once the address space is used up, and telling that it is takes some."""
+    nested: list[object] = []
+    for _ in range(800):
+        nested = [nested]
+    repr(nested)
+
+
 class _Silence(channel.Channel):
     """A channel that says nothing: the warm-up has nobody to talk to."""
 
@@ -65,8 +73,8 @@ class _Silence(channel.Channel):
 def warm_up() -> None:
     """Import, build and run. Takes about a tenth of a second."""
     require.load_facades()
-    sys.modules[hook.HOOK_NAME] = ModuleType(
-        hook.HOOK_NAME
+    sys.modules[require.HOOK_NAME] = ModuleType(
+        require.HOOK_NAME
     )  # empty: where dataclasses look for names of a hook's class
     for name in _ENCODINGS:
         lookup(name)
@@ -83,4 +91,5 @@ def warm_up() -> None:
         wire.parse(wire.pack(job)[wire.PREFIX_BYTES :], wire.jobs)
         hook.run(job, _Silence())
     compiler.check(_REFUSED, parameters)
+    _grow_stack()
     worker.soft_stop.install()

@@ -6,12 +6,14 @@ A leaf: a hook may hold these functions, so nothing dangerous stands in this fil
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 import decimal
 import enum
 import functools
 import ipaddress
 import random
+import typing
 import zoneinfo
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -116,7 +118,42 @@ def make_functools(job: Job) -> dict[str, Any]:
 
         return name_it
 
-    return {"total_ordering": total_ordering, "wraps": wraps}
+    return {"total_ordering": total_ordering, "wraps": wraps, **_caches(job)}
+
+
+def _caches(job: Job) -> dict[str, Any]:
+    """`cache` and `lru_cache`, for functions of the hook's own: they copy whatever the function carries."""
+
+    def cached(function: Any, maxsize: Any, typed: Any) -> Any:
+        if isinstance(function, type) or not job.made(function):
+            raise TypeError("a cache is for a function of the hook's own")
+        return functools.lru_cache(maxsize, typed)(function)
+
+    def lru_cache(maxsize: Any = 128, typed: Any = False) -> Any:  # noqa: FBT002 - the standard signature
+        if callable(maxsize):
+            return cached(maxsize, 128, typed)
+        return lambda function: cached(function, maxsize, typed)
+
+    def cache(function: Any) -> Any:
+        return cached(function, None, None)
+
+    return {"lru_cache": lru_cache, "cache": cache}
+
+
+def make_copy(_: Job) -> dict[str, Any]:
+    """Deepcopy without its other parameters: one of them is a list that all calls share."""
+
+    def deepcopy(value: Any) -> Any:
+        return copy.deepcopy(value)
+
+    return {"deepcopy": deepcopy}
+
+
+def make_typing(_: Job) -> dict[str, Any]:
+    """The caches of subscriptions keep what they were asked with: they start empty."""
+    for forget in typing._cleanups:  # type: ignore[attr-defined]  # noqa: SLF001 - nobody else empties them
+        forget()
+    return {}
 
 
 class _ByClassAlone(enum.EnumType):
@@ -171,11 +208,13 @@ yaml.SafeDumper.add_multi_representer(dict, yaml.SafeDumper.represent_dict)  # a
 
 MAKERS: dict[str, Callable[[Job], dict[str, Any]]] = {
     "collections": make_collections,
+    "copy": make_copy,
     "dataclasses": make_dataclasses,
     "decimal": make_decimal,
     "enum": make_enum,
     "functools": make_functools,
     "ipaddress": make_ipaddress,
     "random": make_random,
+    "typing": make_typing,
     "zoneinfo": make_zoneinfo,
 }

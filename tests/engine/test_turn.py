@@ -362,3 +362,14 @@ async def test_a_worker_that_reads_nothing_is_ended_by_the_deadline(peer: Peer) 
     outcome = await asyncio.wait_for(run_turn(peer.worker, job(b"x" * (2 << 20), wall_ms=200), 100), 10)
 
     assert ("timeout", True) == (outcome.status, peer.worker.gone)
+
+
+async def test_a_worker_that_speaks_unasked_is_ended_at_once(peer: Peer) -> None:
+    """Between jobs it has nothing to say: what it sent would only fill the engine's memory."""
+    peer.far.send(wire.pack(DONE))
+    outcome = await run_turn(peer.worker, job(), 100)
+    peer.far.send(LOG)
+    await asyncio.wait_for(asyncio.shield(peer.worker.exited), 10)
+
+    assert ("ok", "it spoke unasked") == (outcome.status, peer.worker.fault)
+    assert peer.worker.quiet
