@@ -68,15 +68,6 @@ def test_type_tells_the_class_of_a_value(attack: Callable[..., Outcome], value: 
     assert True is attack(source).value()
 
 
-def test_the_object_of_an_attribute_error_is_not_told(attack: Callable[..., Outcome]) -> None:
-    """It may be what the hook was kept from."""
-    outcome = attack(
-        "def hook(user, context, cb):\n    try:\n        user.nothing\n    except AttributeError as e:\n        cb(None, str(e.obj))\n"
-    )
-
-    assert ("raised", True) == (outcome.status, "object of an error" in outcome.message)
-
-
 def test_the_shared_default_of_deepcopy_cannot_be_had(attack: Callable[..., Outcome]) -> None:
     """copy.deepcopy hands one list, the same for all calls, to the memo's get."""
     source = (
