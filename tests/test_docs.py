@@ -107,6 +107,13 @@ def test_the_example_of_cases_is_a_case_file(tmp_path: Path) -> None:
     assert ["the sample call", "without its key"] == [case.name for case in file.cases]
 
 
+@pytest.mark.parametrize("page", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda page: page.name)
+def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+
+    assert [] == [link for link in links if not (page.parent / link).exists()]
+
+
 def test_every_sample_script_passes_its_cases() -> None:
     """Samples are documentation that cannot rot."""
     ended = run(".venv/bin/hookcell test scripts/")
