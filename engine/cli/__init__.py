@@ -35,7 +35,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line. A fault of the input or of the machine is one line and status 2."""
-    from engine.errors import EngineError  # noqa: PLC0415 - after click has parsed nothing yet, kept light
+    from engine.errors import EngineError
 
     try:
         return cli.main(arguments, prog_name="hookcell")

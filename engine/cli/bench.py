@@ -23,7 +23,7 @@ def command(*, as_json: bool) -> None:
 
     Exit status: 0 always: a figure is news, not a verdict.
     """
-    import asyncio  # noqa: PLC0415 - loaded when needed
+    import asyncio
 
     figures = asyncio.run(_measure_all(quiet=as_json or not sys.stderr.isatty()))
     if as_json:
@@ -33,15 +33,15 @@ def command(*, as_json: bool) -> None:
 
 
 async def _measure_all(*, quiet: bool) -> list[Figure]:
-    import asyncio  # noqa: PLC0415 - loaded when needed
+    import asyncio
 
-    from rich.console import Console  # noqa: PLC0415 - loaded when needed
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import Progress
 
-    from engine.app import Engine, zygote_setting  # noqa: PLC0415
-    from engine.benchmarks import footprint, turns  # noqa: PLC0415
-    from engine.config import Config  # noqa: PLC0415
-    from engine.spawner import Spawner  # noqa: PLC0415
+    from engine.app import Engine, zygote_setting
+    from engine.benchmarks import footprint, turns
+    from engine.config import Config
+    from engine.spawner import Spawner
 
     config = Config()
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
@@ -62,8 +62,8 @@ async def _measure_all(*, quiet: bool) -> list[Figure]:
 
 
 def _print(figures: list[Figure]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - loaded when needed
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     table = Table("what", "measured", "budget", "met", "made of", box=None, pad_edge=False)
     for figure in figures:
@@ -77,7 +77,7 @@ def _print(figures: list[Figure]) -> None:
 
 
 def _print_json(figures: list[Figure]) -> None:
-    import msgspec  # noqa: PLC0415 - loaded when needed
+    import msgspec
 
     shown = {
         "figures": [dataclasses.asdict(figure) | {"met": figure.met} for figure in figures],

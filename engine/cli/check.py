@@ -20,12 +20,12 @@ def command(names: tuple[str, ...], point: str, *, as_json: bool) -> None:
 
     Exit status: 0 when every file is accepted, 2 when one is refused or cannot be read.
     """
-    import asyncio  # noqa: PLC0415 - loaded when needed
+    import asyncio
 
-    import msgspec  # noqa: PLC0415 - loaded when needed
+    import msgspec
 
-    from engine.cli import files, show  # noqa: PLC0415
-    from engine.config import Config  # noqa: PLC0415
+    from engine.cli import files, show
+    from engine.config import Config
 
     config = Config()
     sources = {name: files.read_source(name, config.source_bytes) for name in names}
@@ -44,8 +44,8 @@ def command(names: tuple[str, ...], point: str, *, as_json: bool) -> None:
 
 
 async def _check_all(sources: dict[str, str], point: str) -> dict[str, Outcome]:
-    from engine.app import Engine, Hook  # noqa: PLC0415 - loaded when needed
-    from engine.config import Config  # noqa: PLC0415
+    from engine.app import Engine, Hook
+    from engine.config import Config
 
     async with Engine(Config()) as engine:
         return {name: await engine.check(Hook(source, point)) for name, source in sources.items()}

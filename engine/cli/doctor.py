@@ -20,10 +20,10 @@ def command(without: str | None, *, as_json: bool) -> None:
 
     Exit status: 0 when all hold, 1 when one is missing.
     """
-    import asyncio  # noqa: PLC0415 - loaded when needed
+    import asyncio
 
-    from engine.errors import BadInput  # noqa: PLC0415 - loaded when needed
-    from sandbox.wire import LAYER_NAMES  # noqa: PLC0415
+    from engine.errors import BadInput
+    from sandbox.wire import LAYER_NAMES
 
     if without and without not in LAYER_NAMES:
         raise BadInput(f"there is no layer {without!r}; the layers are: {', '.join(LAYER_NAMES)}")
@@ -36,14 +36,14 @@ def command(without: str | None, *, as_json: bool) -> None:
 
 
 async def _examine(without: str | None, *, quiet: bool) -> tuple[list[Finding], list[Finding]]:
-    from rich.console import Console  # noqa: PLC0415 - loaded when needed
-    from rich.progress import track  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import track
 
-    from engine import layers  # noqa: PLC0415
-    from engine.app import zygote_setting  # noqa: PLC0415
-    from engine.config import Config  # noqa: PLC0415
-    from engine.spawner import Spawner  # noqa: PLC0415
-    from sandbox.wire import LAYER_NAMES  # noqa: PLC0415
+    from engine import layers
+    from engine.app import zygote_setting
+    from engine.config import Config
+    from engine.spawner import Spawner
+    from sandbox.wire import LAYER_NAMES
 
     setting = zygote_setting(Config())
     if without:
@@ -62,10 +62,10 @@ async def _examine(without: str | None, *, quiet: bool) -> tuple[list[Finding], 
 
 
 def _print(layers: list[Finding], attempts: list[Finding]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - loaded when needed
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
-    from sandbox.wire import LAYERS  # noqa: PLC0415
+    from sandbox.wire import LAYERS
 
     table = Table("layer", "what it stops", "holds", box=None, pad_edge=False)
     console = Console(width=None if sys.stdout.isatty() else 160)
@@ -81,9 +81,9 @@ def _print(layers: list[Finding], attempts: list[Finding]) -> None:
 
 
 def _print_json(layers: list[Finding], attempts: list[Finding]) -> None:
-    import msgspec  # noqa: PLC0415 - loaded when needed
+    import msgspec
 
-    from sandbox.wire import LAYERS  # noqa: PLC0415
+    from sandbox.wire import LAYERS
 
     shown = {
         "layers": [dataclasses.asdict(finding) | {"stops": LAYERS[finding.name]} for finding in layers],

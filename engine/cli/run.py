@@ -28,12 +28,12 @@ def command(file: str, point: str, arguments_file: str | None, secrets: tuple[st
 
     Exit status: 0 only when the hook ended `ok`; 1 when it ended otherwise; 2 when the input cannot be used.
     """
-    import asyncio  # noqa: PLC0415 - loaded when needed
+    import asyncio
 
-    from engine.cli import files, show  # noqa: PLC0415 - loaded when needed
-    from engine.config import Config  # noqa: PLC0415
-    from engine.errors import BadInput  # noqa: PLC0415
-    from engine.points import point_named  # noqa: PLC0415
+    from engine.cli import files, show
+    from engine.config import Config
+    from engine.errors import BadInput
+    from engine.points import point_named
 
     config = Config()
     if file == "-" and arguments_file == "-":
@@ -55,7 +55,7 @@ def command(file: str, point: str, arguments_file: str | None, secrets: tuple[st
 async def _run(
     config: Config, source: str, point: str, arguments: Mapping[str, Any] | bytes, secrets: dict[str, str]
 ) -> Outcome:
-    from engine.app import Engine, Hook  # noqa: PLC0415 - loaded when needed
+    from engine.app import Engine, Hook
 
     small = config.model_copy(update={"reserve": min(1, config.reserve)})
     async with Engine(small) as engine:

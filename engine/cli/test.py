@@ -21,9 +21,9 @@ def command(folder: str, junit: str | None, *, as_json: bool) -> None:
 
     Exit status: 0 when every case passes, 1 when one fails, 2 when a file cannot be used.
     """
-    import asyncio  # noqa: PLC0415 - loaded when needed
+    import asyncio
 
-    from engine.cases import find_cases  # noqa: PLC0415 - loaded when needed
+    from engine.cases import find_cases
 
     verdicts = asyncio.run(_run_all(find_cases(Path(folder)), quiet=as_json or not sys.stderr.isatty()))
     if junit:
@@ -36,12 +36,12 @@ def command(folder: str, junit: str | None, *, as_json: bool) -> None:
 
 
 async def _run_all(files: list[tuple[Path, CaseFile]], *, quiet: bool) -> list[Verdict]:
-    from rich.console import Console  # noqa: PLC0415 - loaded when needed
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import Progress
 
-    from engine.app import Engine  # noqa: PLC0415
-    from engine.cases import run_cases  # noqa: PLC0415
-    from engine.config import Config  # noqa: PLC0415
+    from engine.app import Engine
+    from engine.cases import run_cases
+    from engine.config import Config
 
     verdicts = []
     total = sum(len(file.cases) for _, file in files)
@@ -56,7 +56,7 @@ async def _run_all(files: list[tuple[Path, CaseFile]], *, quiet: bool) -> list[V
 
 
 def _write(path: Path, report: bytes) -> None:
-    from engine.errors import BadInput  # noqa: PLC0415 - loaded when needed
+    from engine.errors import BadInput
 
     try:
         path.write_bytes(report)
@@ -65,7 +65,7 @@ def _write(path: Path, report: bytes) -> None:
 
 
 def _print(verdicts: list[Verdict]) -> None:
-    from engine.cli.show import plain  # noqa: PLC0415 - loaded when needed
+    from engine.cli.show import plain
 
     for verdict in verdicts:
         mark = click.style("failed", fg="red") if verdict.faults else click.style("passed", fg="green")
@@ -77,7 +77,7 @@ def _print(verdicts: list[Verdict]) -> None:
 
 
 def _print_json(verdicts: list[Verdict]) -> None:
-    import msgspec  # noqa: PLC0415 - loaded when needed
+    import msgspec
 
     shown: list[dict[str, Any]] = [
         {"file": str(verdict.file), "case": verdict.case, "faults": verdict.faults, "outcome": verdict.outcome}
@@ -88,9 +88,9 @@ def _print_json(verdicts: list[Verdict]) -> None:
 
 def _junit(verdicts: list[Verdict]) -> bytes:
     """One suite, a case each. Source: the JUnit 4 Ant report, as CI servers read it."""
-    from xml.etree import ElementTree  # noqa: PLC0415 - writes only
+    from xml.etree import ElementTree
 
-    from engine.cli.show import plain  # noqa: PLC0415
+    from engine.cli.show import plain
 
     failures = sum(bool(verdict.faults) for verdict in verdicts)
     suite = ElementTree.Element("testsuite", name="hookcell", tests=str(len(verdicts)), failures=str(failures))
