@@ -80,7 +80,8 @@ class Pool:
         if worker is None:
             worker = await self._wait(tenant, reuse=reuse)
         else:
-            self._adopt(worker, tenant)
+            self._lend(worker, tenant)
+            self._settle()
         try:
             yield worker
         finally:
@@ -135,10 +136,9 @@ class Pool:
             worker.kill()
         return None
 
-    def _adopt(self, worker: Worker, tenant: str) -> None:
+    def _lend(self, worker: Worker, tenant: str) -> None:
         worker.tenant = tenant
         self._leased.add(worker)
-        self._settle()
 
     async def _wait(self, tenant: str, *, reuse: bool) -> Worker:
         waiter = _Waiter(tenant, reuse, asyncio.get_running_loop().create_future())
@@ -205,8 +205,7 @@ class Pool:
             worker = self._pick(waiter.tenant, reuse=waiter.reuse)
             if worker is not None:
                 self._waiters.remove(waiter)
-                worker.tenant = waiter.tenant
-                self._leased.add(worker)
+                self._lend(worker, waiter.tenant)
                 waiter.given.set_result(worker)
         if not self._closed:
             for _ in range(self._missing()):

@@ -202,15 +202,15 @@ def _out_of_memory(error: MemoryError) -> wire.Done:
 
 def _error_json(name: str, message: str, error: Any) -> bytes:
     """{name, message, …own attributes}, what is no JSON or too large left out. Source: AUTH0.md section 2.1."""
-    shown: dict[str, Any] = {"name": utf8(name), "message": utf8(message)}
+    shown: dict[str, Any] = {"name": name, "message": message}
     try:
         own = vars(error) if isinstance(error, BaseException) else error if isinstance(error, dict) else {}
         for key, value in list(own.items())[:20]:
             shown.setdefault(str(key), document.plain(value, "error", 0))
         raw = document.encode(shown)
     except Exception:  # noqa: BLE001 - the tenant's own objects may raise anything
-        raw = document.encode({"name": utf8(name), "message": utf8(message)})
-    return raw if len(raw) <= wire.ERROR_BYTES else document.encode({"name": utf8(name)[:100], "message": "too large"})
+        raw = document.encode({"name": name, "message": message})
+    return raw if len(raw) <= wire.ERROR_BYTES else document.encode({"name": name[:100], "message": "too large"})
 
 
 def ended(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from engine.config import Config
     from engine.outcome import Outcome
 
 
@@ -29,7 +30,7 @@ def command(names: tuple[str, ...], point: str, *, as_json: bool) -> None:
 
     config = Config()
     sources = {name: files.read_source(name, config.source_bytes) for name in names}
-    outcomes = asyncio.run(_check_all(sources, point))
+    outcomes = asyncio.run(_check_all(config, sources, point))
     for name, outcome in outcomes.items():
         if not as_json:
             show.show_findings(outcome.diagnostics, sources[name], name)
@@ -43,9 +44,8 @@ def command(names: tuple[str, ...], point: str, *, as_json: bool) -> None:
     sys.exit(0 if all(outcome.status == "ok" for outcome in outcomes.values()) else 2)
 
 
-async def _check_all(sources: dict[str, str], point: str) -> dict[str, Outcome]:
+async def _check_all(config: Config, sources: dict[str, str], point: str) -> dict[str, Outcome]:
     from engine.app import Engine, Hook
-    from engine.config import Config
 
-    async with Engine(Config()) as engine:
+    async with Engine(config) as engine:
         return {name: await engine.check(Hook(source, point)) for name, source in sources.items()}
