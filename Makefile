@@ -2,6 +2,7 @@
 # make test     set up, run every test, every sample script among them
 # make lint     ruff, mypy, import rules
 # make test-all the sandbox's tests on every CPython 3.11 to 3.14 of this machine
+# make card     regenerate the language card of docs/hooks.md
 # make lock     resolve the dependencies anew
 
 SHELL := /bin/sh
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 AT_LEAST ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint test-all lock clean
+.PHONY: demo test lint test-all card lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/hookcell run scripts/post_change_password.py --point post-change-password
@@ -29,6 +30,9 @@ lint: $(VENV)/.dev
 
 test-all: $(VENV)/.dev
 	$(BIN)/python tests/every_python.py --at-least $(AT_LEAST)
+
+card: $(VENV)/.dev
+	$(BIN)/python tests/language/card.py
 
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \

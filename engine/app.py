@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +31,7 @@ from engine.turn import check_turn, run_turn
 from sandbox import wire
 
 _SECRETS_BYTES = 256 << 10  # of one hook together: twenty of the largest that Auth0 takes, thrice
+_DEPENDENCIES_BYTES = 16 << 10  # names and versions together
 _KEPT_CODE_BYTES = 64 << 20  # compiled hooks kept in memory
 _CPU_SLACK_S = 600  # over a worker's greatest age: a worker older than that is out of control
 
@@ -61,20 +62,24 @@ class Hook:
     mode: Mode | None = None  # None: as the settings say
     limits: Limits = field(default_factory=Limits)
     seed: int | None = None  # of the hook's `random`, up to 63 bits; None: another one for every job
+    dependencies: Mapping[str, str] = field(default_factory=dict)  # module → version; each must be in the module map
 
     def __post_init__(self) -> None:
         if self.mode not in (None, "tenant", "invocation"):
             raise BadInput(f"mode is {self.mode!r}; it must be 'tenant' or 'invocation'")
         if self.seed is not None and not 0 <= self.seed < 1 << 63:
             raise BadInput(f"seed is {self.seed}; it must be between 0 and 2^63 - 1")
-        if sum(_secret_bytes(name, value) for name, value in self.secrets.items()) > _SECRETS_BYTES:
-            raise BadInput(f"the secrets are larger than {_SECRETS_BYTES} bytes together")
+        _check_pairs("secret", self.secrets, _SECRETS_BYTES)
+        _check_pairs("dependency", self.dependencies, _DEPENDENCIES_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     outcome: Outcome
-    code: bytes | None
+    code: bytes | None  # None: rejected, or checked for the warnings only
+
+
+_Key = tuple[Hashable, ...]
 
 
 class Engine:
@@ -84,8 +89,8 @@ class Engine:
         self._config = config
         self._spawner = Spawner(zygote_setting(config))
         self._pool = Pool(self._spawner, _pool_size(config))
-        self._kept: cachetools.LRUCache[tuple[str, ...], _Compiled] = cachetools.LRUCache(_KEPT_CODE_BYTES, _weight)
-        self._compiling: dict[tuple[str, ...], asyncio.Task[_Compiled]] = {}
+        self._kept: cachetools.LRUCache[_Key, _Compiled] = cachetools.LRUCache(_KEPT_CODE_BYTES, _weight)
+        self._compiling: dict[_Key, asyncio.Task[_Compiled]] = {}
 
     async def __aenter__(self) -> Self:
         try:
@@ -106,9 +111,13 @@ class Engine:
         """The workers, for those who count them."""
         return self._pool
 
-    async def check(self, hook: Hook) -> Outcome:
-        """`ok`, or `rejected` with every finding. Raises UnknownPoint, BadSource, PoolBusy."""
-        return (await self._compile(hook, point_named(hook.trigger_id))).outcome
+    async def check(self, hook: Hook, *, secrets: Iterable[str] | None = None) -> Outcome:
+        """`ok`, or `rejected` with every finding; with warnings. Raises UnknownPoint, BadInput, BadSource, PoolBusy.
+
+        `secrets`: the names that the hook will have. None: those it has now, or, when it has none, not known.
+        """
+        point = point_named(hook.trigger_id)
+        return (await self._compile(hook, point, _advice(hook, point, secrets))).outcome
 
     async def run(self, hook: Hook, arguments: Mapping[str, Any] | bytes) -> Outcome:
         """How the hook ended on these arguments (a mapping, or its JSON).
@@ -157,39 +166,54 @@ class Engine:
     def _reuses(self, hook: Hook) -> bool:
         return (hook.mode or self._config.mode) == "tenant"
 
-    async def _compile(self, hook: Hook, point: Point) -> _Compiled:
-        """The kept code of this source, or what a worker makes of it now; callers at the same time share one check."""
+    async def _compile(self, hook: Hook, point: Point, advice: wire.Advice | None = None) -> _Compiled:
+        """What a worker made of this source, or makes of it now; callers at the same time share one check."""
         source = _checked_source(hook.source, self._config.source_bytes)
-        key = (hook.tenant, hashlib.sha256(source).hexdigest(), *point.parameters)
+        dependencies = tuple(hook.dependencies)
+        key = (hook.tenant, hashlib.sha256(source).digest(), point.parameters, dependencies, advice)
         kept = self._kept.get(key)
         if kept is not None:
             return kept
         task = self._compiling.get(key)
         if task is None:
-            task = asyncio.create_task(self._compile_now(hook, point))
+            job = wire.Check(hook.source, point.parameters, dependencies, advice)
+            task = asyncio.create_task(self._compile_now(hook, job))
             self._compiling[key] = task
             task.add_done_callback(lambda done: self._keep(key, done))
         return await asyncio.shield(task)
 
-    async def _compile_now(self, hook: Hook, point: Point) -> _Compiled:
-        job = wire.Check(hook.source, point.parameters)
+    async def _compile_now(self, hook: Hook, job: wire.Check) -> _Compiled:
         async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
             outcome, code = await check_turn(worker, job, self._config.check_ms)
-        return _Compiled(_with_source(outcome, hook.source), code)
+        return _Compiled(_with_source(outcome, hook.source), code if job.advice is None else None)
 
-    def _keep(self, key: tuple[str, ...], done: asyncio.Task[_Compiled]) -> None:
+    def _keep(self, key: _Key, done: asyncio.Task[_Compiled]) -> None:
         del self._compiling[key]
         if not done.cancelled() and done.exception() is None and done.result().outcome.status in ("ok", "rejected"):
             self._kept[key] = done.result()
 
 
-def _secret_bytes(name: str, value: str) -> int:
-    if not (isinstance(name, str) and isinstance(value, str)):
-        raise BadInput(f"the secret {name!r:.100} is not text")
+def _check_pairs(what: str, pairs: Mapping[str, str], most_bytes: int) -> None:
+    total = sum(_text_bytes(f"{what} {name!r:.100}", name, value) for name, value in pairs.items())
+    if total > most_bytes:
+        raise BadInput(f"what is given as {what} is larger than {most_bytes} bytes together")
+
+
+def _text_bytes(what: str, *texts: str) -> int:
+    if not all(isinstance(text, str) for text in texts):
+        raise BadInput(f"the {what} is not text")
     try:
-        return len(name.encode()) + len(value.encode())
+        return sum(len(text.encode()) for text in texts)
     except UnicodeEncodeError:
-        raise BadInput(f"the secret {name!r:.100} is not UTF-8 text") from None
+        raise BadInput(f"the {what} is not UTF-8 text") from None
+
+
+def _advice(hook: Hook, point: Point, secrets: Iterable[str] | None) -> wire.Advice:
+    if secrets is None:
+        return wire.Advice(point.fields, tuple(sorted(hook.secrets)) or None)
+    names = dict.fromkeys(secrets, "")
+    _check_pairs("secret", names, _SECRETS_BYTES)
+    return wire.Advice(point.fields, tuple(sorted(names)))
 
 
 def zygote_setting(config: Config) -> ZygoteSetting:
@@ -236,8 +260,17 @@ def _with_response(outcome: Outcome, point: Point) -> Outcome:
 
 
 def _with_source(outcome: Outcome, source: str) -> Outcome:
-    if outcome.line is None:
+    """With the text of every line that it names; a worker may name lines that there are not."""
+    if outcome.line is None and not outcome.causes:
         return outcome
     lines = lines_of(source)
-    text = lines[outcome.line - 1].strip()[:500] if outcome.line <= len(lines) else None
-    return msgspec.structs.replace(outcome, source=text)
+
+    def text(line: int | None) -> str | None:
+        return lines[line - 1].strip()[:500] if line is not None and line <= len(lines) else None
+
+    replace = msgspec.structs.replace
+    causes = (
+        replace(cause, steps=tuple(replace(step, source=text(step.line)) for step in cause.steps))
+        for cause in outcome.causes
+    )
+    return replace(outcome, source=text(outcome.line), causes=tuple(causes))

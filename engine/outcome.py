@@ -33,7 +33,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that the policy refuses. `line` and `column` count from 1."""
+    """One thing that the policy refuses, or that a check warns of. `line` and `column` count from 1."""
 
     rule: str
     line: int
@@ -41,6 +41,21 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     end: int
     message: str
     hint: str
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the hook's source that an error passed through."""
+
+    line: int
+    function: str  # whose line it is; empty: the file itself
+    source: str | None = None  # the text of that line
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """One error of a chain, with its way through the hook, outermost call first."""
+
+    message: str  # "KeyError: 'email'"
+    steps: tuple[Step, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +71,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     egress: tuple[Any, ...] = ()  # exchanges with other hosts: none until hooks can talk HTTP
     usage: Usage = Usage(wall_ms=0.0, cpu_ms=0.0, peak_bytes=0)
     diagnostics: tuple[Finding, ...] = ()  # when `rejected`
+    warnings: tuple[Finding, ...] = ()  # of a check: they refuse nothing
+    causes: tuple[Cause, ...] = ()  # when `raised`, or `denied` with what was raised: the error, then what led to it
 
     def json(self) -> bytes:
         """The whole outcome as JSON."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from engine.errors import EngineClosed, SandboxFailed
-from engine.outcome import Finding, LogEvent, Outcome, Usage
+from engine.outcome import Cause, Finding, LogEvent, Outcome, Step, Usage
 from engine.spawner import ended
 from engine.worker import BRIEF_S, Worker, WorkerGone
 from sandbox import wire
@@ -95,7 +95,7 @@ async def run_turn(worker: Worker, job: wire.Run, grace_ms: int, *, alone: bool 
         done = await _listen(worker, heard, job.limits)
         worker.peak_bytes = done.peak_bytes
         worker.brief = time.perf_counter() - begun < BRIEF_S
-        if done.status in _LAST:
+        if done.status in _LAST or done.spent:
             worker.kill()
         return _outcome(done, heard, begun)
     except WorkerGone:
@@ -164,6 +164,8 @@ def _check_done(done: wire.Done, worker: Worker, limits: wire.Limits) -> None:
         raise wire.ProtocolError("a result that is no JSON, or too large")
     if done.error is not None and not wire.is_json(done.error):
         raise wire.ProtocolError("an error that is no JSON")
+    if done.causes and done.status not in ("raised", "denied"):
+        raise wire.ProtocolError("causes come with an error, and only with it")
 
 
 def _outcome(done: wire.Done, heard: _Heard, begun: float) -> Outcome:
@@ -175,23 +177,39 @@ def _outcome(done: wire.Done, heard: _Heard, begun: float) -> Outcome:
         error=msgspec.Raw(done.error or b"null"),
         logs=tuple(heard.events),
         usage=_usage(begun, done.cpu_us, done.peak_bytes),
+        causes=tuple(map(_cause, done.causes)),
     )
+
+
+def _cause(told: wire.Cause) -> Cause:
+    return Cause(message=told.message, steps=tuple(Step(line=step.line, function=step.function) for step in told.steps))
 
 
 def _check_outcome(checked: wire.Checked, begun: float) -> Outcome:
     usage = _usage(begun, 0, 0)
     if not checked.diagnostics and checked.code is not None:
-        return Outcome(status="ok", message="", usage=usage)
-    findings = tuple(
-        Finding(rule=said.rule, line=said.line, column=said.column, end=said.end, message=said.message, hint=said.hint)
-        for said in checked.diagnostics
-    )
+        return Outcome(status="ok", message="", usage=usage, warnings=_findings(checked.warnings))
+    findings = _findings(checked.diagnostics)
     if not findings:
         raise wire.ProtocolError("neither code nor a finding")
     first = findings[0]
     more = f" (and {len(findings) - 1} more)" if findings[1:] else ""
     message = f"line {first.line}, column {first.column}: {first.message}{more}"
-    return Outcome(status="rejected", message=message, line=first.line, usage=usage, diagnostics=findings)
+    return Outcome(
+        status="rejected",
+        message=message,
+        line=first.line,
+        usage=usage,
+        diagnostics=findings,
+        warnings=_findings(checked.warnings),
+    )
+
+
+def _findings(told: tuple[wire.Diagnostic, ...]) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(rule=said.rule, line=said.line, column=said.column, end=said.end, message=said.message, hint=said.hint)
+        for said in told
+    )
 
 
 def _too_costly(status: wire.Status, begun: float) -> Outcome:

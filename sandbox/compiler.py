@@ -8,24 +8,36 @@ from __future__ import annotations
 
 import ast
 import marshal
+from collections.abc import Iterator
 
+from sandbox import entry
+from sandbox.advice import advise
+from sandbox.bindings import bound_names
 from sandbox.policy import Policy
-from sandbox.wire import Checked, Diagnostic
+from sandbox.require import missing_module
+from sandbox.wire import Advice, Checked, Diagnostic
 
 HOOK_FILENAME = "<hook>"  # SECURITY: constant; a name of the tenant's makes CPython read that file into its messages
 CODE_BYTES = 2 << 20  # of marshalled code: twenty times the largest source allowed by default
-_ENTRY = "hook"
+_MOST_FINDINGS = 100  # as many as a frame takes
 
 
-def check(source: str, parameters: tuple[str, ...]) -> Checked:
-    """The code of `source` for a point with `parameters`, or what is refused."""
+def check(
+    source: str, parameters: tuple[str, ...], dependencies: tuple[str, ...] = (), advice: Advice | None = None
+) -> Checked:
+    """The code of `source` for a point with `parameters`, or what is refused; with `advice`, also what is doubtful."""
     try:
         tree = ast.parse(source, HOOK_FILENAME)
+        warnings = _warnings(tree, source, parameters, advice)
         policy = Policy(source)
+        missing = list(_missing_modules(tree)) if "require" in source else []
         policy.visit(tree)
         _check_entry(policy, tree, parameters)
-        if policy.findings:
-            return Checked(tuple(sorted(policy.findings, key=lambda finding: (finding.line, finding.column))), None)
+        for node, fault in missing:
+            policy.refuse(node, "import", *fault)
+        findings = _in_order([*_missing_dependencies(dependencies), *policy.findings])
+        if findings:
+            return Checked(findings, None, warnings)
         code = marshal.dumps(compile(tree, HOOK_FILENAME, "exec", dont_inherit=True, optimize=0))
     except SyntaxError as error:
         return _refused(_syntax_finding(error))
@@ -35,22 +47,55 @@ def check(source: str, parameters: tuple[str, ...]) -> Checked:
         return _refused(_whole("syntax", f"the source cannot be read: {error}"))
     if len(code) > CODE_BYTES:
         return _refused(_whole("too-complex", f"the source compiles to {len(code)} bytes; the most is {CODE_BYTES}"))
-    return Checked((), code)
+    return Checked((), code, warnings)
+
+
+def _warnings(
+    tree: ast.Module, source: str, parameters: tuple[str, ...], advice: Advice | None
+) -> tuple[Diagnostic, ...]:
+    """None where nobody asks, and none where the source is too deep to say: whether it is refused is not theirs."""
+    if advice is None:
+        return ()
+    try:
+        return tuple(advise(tree, source, parameters, advice))
+    except RecursionError:
+        return ()
+
+
+def _missing_modules(tree: ast.Module) -> Iterator[tuple[ast.AST, tuple[str, str]]]:
+    """Each `require("name")` that would fail, with why. Before the policy: it changes the tree."""
+    nodes = list(ast.walk(tree))
+    if "require" in bound_names(nodes):
+        return
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Name(id="require"), args=[ast.Constant(value=str(name))], keywords=[]):
+                fault = missing_module(str(name))
+                if fault is not None:
+                    yield node, fault
+
+
+def _missing_dependencies(names: tuple[str, ...]) -> Iterator[Diagnostic]:
+    for name in names:
+        fault = missing_module(name)
+        if fault is not None:
+            yield _whole("dependency", *fault)
+
+
+def _in_order(findings: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    return tuple(sorted(findings, key=lambda finding: (finding.line, finding.column))[:_MOST_FINDINGS])
 
 
 def _check_entry(policy: Policy, tree: ast.Module, parameters: tuple[str, ...]) -> None:
     """A top-level `def hook` must take the point's arguments, by position."""
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == _ENTRY and not _takes(node.args, len(parameters)):
+        if (
+            isinstance(node, ast.FunctionDef)
+            and node.name == entry.NAME
+            and not entry.takes(node.args, len(parameters))
+        ):
             message = f"hook takes {_count(node.args)} arguments; this point passes {len(parameters)}"
             policy.refuse(node, "arity", message, f"write def hook({', '.join(parameters)}):")
-
-
-def _takes(arguments: ast.arguments, number: int) -> bool:
-    most = len(arguments.posonlyargs) + len(arguments.args)
-    least = most - len(arguments.defaults)
-    required = [name for name, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if not default]
-    return least <= number and (number <= most or arguments.vararg is not None) and not required
 
 
 def _count(arguments: ast.arguments) -> int:
@@ -67,5 +112,5 @@ def _syntax_finding(error: SyntaxError) -> Diagnostic:
     return Diagnostic("syntax", line, column, max(end, column + 1), str(error.msg)[:1000], "")
 
 
-def _whole(rule: str, message: str) -> Diagnostic:
-    return Diagnostic(rule, 1, 1, 2, message[:1000], "")
+def _whole(rule: str, message: str, hint: str = "") -> Diagnostic:
+    return Diagnostic(rule, 1, 1, 2, message[:1000], hint[:1000])

@@ -10,8 +10,10 @@ from typing import Any, NoReturn
 from sandbox import wire
 from sandbox.channel import Channel
 from sandbox.compiler import HOOK_FILENAME
+from sandbox.naming import stands_for
 
 
+@stands_for("console")
 class Console:
     """`console.log` and `print`: log events, up to a bound, then one visible mark and silence."""
 
@@ -35,19 +37,25 @@ class Console:
         """Level error."""
         self._emit("error", values)
 
-    def print(self, *values: object, sep: str | None = " ", end: str | None = "\n", **_: object) -> None:
+    def print(
+        self,
+        *values: object,
+        sep: str | None = " ",
+        end: str | None = "\n",
+        file: object = None,  # noqa: ARG002 - the standard signature
+        flush: object = False,  # noqa: ARG002
+    ) -> None:
         """The builtin print: one log event a call. `file` and `flush` mean nothing here."""
-        text = (" " if sep is None else str(sep)).join(map(str, values)) + ("" if end in ("\n", None) else str(end))
-        self._emit("info", (text,))
+        text = str.join(" " if sep is None else _text(sep, "sep"), map(str, values))
+        self._emit("info", (text + ("" if end in ("\n", None) else _text(end, "end")),))
 
-    def close(self) -> None:
-        """The job has ended: whatever still holds this console talks to nobody."""
-        self._left = 0
+    def __repr__(self) -> str:
+        return "<console>"
 
     def __reduce_ex__(self, _: Any) -> NoReturn:
         raise TypeError("the console cannot be copied")
 
-    def _emit(self, level: wire.Level, values: tuple[object, ...]) -> None:
+    def _emit(self, level: wire.Level, values: tuple[object, ...], line: int | None = None) -> None:
         if self._left <= 0:
             return
         text = utf8(" ".join(map(str, values)))
@@ -57,7 +65,27 @@ class Console:
             text, size = f"{kept}… [log truncated: the limit is reached]", self._left
             level = "warn" if level == "info" else level
         self._left -= size
-        self._send(wire.Log(level, text, line_of(sys._getframe(1)), time.time_ns() // 1_000_000))  # noqa: SLF001 - the only way to a caller's line
+        line = line or line_of(sys._getframe(1))  # noqa: SLF001 - the only way to a caller's line
+        self._send(wire.Log(level, text, line, time.time_ns() // 1_000_000))
+
+
+stands_for("print")(Console.print)  # among the builtins
+
+
+def _text(given: object, name: str) -> str:
+    if isinstance(given, str):
+        return given
+    raise TypeError(f"{name} must be None or a string, not {type(given).__name__}")
+
+
+def close(console: Console) -> None:
+    """The job has ended: whatever still holds this console talks to nobody."""
+    console._left = 0  # noqa: SLF001 - a method would be the hook's to call
+
+
+def warn_at(console: Console, line: int | None, text: str) -> None:
+    """A warning of ours, about that line of the hook."""
+    console._emit("warn", (text,), line)  # noqa: SLF001
 
 
 def line_of(frame: FrameType | None) -> int | None:

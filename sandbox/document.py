@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import islice
 from typing import Any
 
 import msgspec
 
+from sandbox.naming import stands_for
+
 _DEPTH = 100  # of nesting in a result: deeper is a cycle or an attack
-_PLAIN = (str, int, float, bool, type(None))
 
 
+@stands_for("dict")
 class Document(dict[str, Any]):
     """A JSON object: `user["email"]`, `user.email` and `user.get("email")` are the same field.
 
@@ -25,26 +28,42 @@ class Document(dict[str, Any]):
             "__"
         ):  # SECURITY: or it could pass for anything, a dataclass among them
             return self[name]
-        raise AttributeError(self._absence(name))
+        raise self._absent(name)
 
     def __missing__(self, name: Any) -> Any:
         raise KeyError(self._absence(name))
 
+    def _absent(self, name: str) -> AttributeError:
+        return AttributeError(self._absence(name), name=name, obj=self)
+
     def _absence(self, name: Any) -> str:
-        fields = ", ".join(map(str, list(self)[:20])) or "none"
-        return f"there is no field {name!r:.100} here; the fields are: {fields}"
+        fields = ", ".join(map(str, islice(self, 20))) or "none"
+        more = ", …" if len(self) > 20 else ""
+        return f"there is no field {name!r:.100} here; the fields are: {fields}{more}"
 
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
 
     def __delattr__(self, name: str) -> None:
         if name not in self:
-            raise AttributeError(self._absence(name))
+            raise self._absent(name)
         del self[name]
 
     def copy(self) -> Document:
         """A shallow copy that reads the same."""
         return Document(self)
+
+    __copy__ = copy
+
+    def __or__(self, other: Any) -> Any:
+        return _as_document(super().__or__(other))
+
+    def __ror__(self, other: Any) -> Any:
+        return _as_document(super().__ror__(other))
+
+
+def _as_document(merged: Any) -> Any:
+    return merged if merged is NotImplemented else Document(merged)
 
 
 _decode = json.JSONDecoder(object_hook=Document).decode
@@ -94,16 +113,19 @@ def plain(value: Any, path: str, depth: int) -> Any:
             return value
         raise NotPlain(f"{path} is {value}, which JSON does not have")
     if isinstance(value, dict):
-        return {_key(key, path): plain(item, f"{path}[{key!r:.40}]", depth + 1) for key, item in dict.items(value)}
+        fields = [(_key(key, path), item) for key, item in dict.items(value)]
+        return {key: plain(item, f"{path}[{key!r:.40}]", depth + 1) for key, item in fields}
     if isinstance(value, (list, tuple)):
-        return [plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
+        base: Any = list if isinstance(value, list) else tuple  # past what a subclass makes of it
+        return [plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(base.__iter__(value))]
     return _base_of(value, path)
 
 
 def _key(key: Any, path: str) -> str:
     if isinstance(key, str):
         return str.__str__(key)
-    raise NotPlain(f"{path} has the key {key!r:.40}; JSON keys are text")
+    shown = repr(key) if type(key) in (int, float, bool, bytes, type(None)) else f"a {type(key).__name__}"
+    raise NotPlain(f"{path} has the key {shown:.40}; JSON keys are text")
 
 
 def _base_of(value: Any, path: str) -> Any:

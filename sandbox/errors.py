@@ -5,6 +5,8 @@ Names and outcomes: AUTH0.md sections 1.1, 1.2, 1.5. Own attributes of an error 
 
 from __future__ import annotations
 
+from sandbox.naming import stands_for
+
 
 class Error(Exception):
     """What a hook passes to `cb` to fail: `cb(Error("why"))`."""
@@ -26,6 +28,7 @@ class ServerError(Error):
     """credentials-exchange: the token endpoint answers 500 server_error."""
 
 
+@stands_for("Error")
 class FriendlyError(Error):
     """An error with a second text, for the person instead of the log."""
 
@@ -53,3 +56,5 @@ SCOPE: dict[str, type[Error]] = {
         SendPhoneMessageError,
     )
 }
+for _name, _kind in SCOPE.items():
+    stands_for(_name)(_kind)  # as a hook finds them: `<class 'Error'>`

@@ -1,228 +1,321 @@
-"""What restricted code calls at run time: attribute reads, writes, imports, and the builtins a hook has.
+"""What restricted code calls at run time: reads that the policy does not leave plain, writes, classes, builtins.
 
 A policy of language, not the wall: they keep authors from reaching by accident or by trick for what no hook needs.
-Names of the `_getattr_` family are put in by policy.py; a hook cannot spell them. Iteration, items and calls are
+policy.py puts their names into the code; a hook cannot spell them. Public attributes, items, iteration and calls are
 plain Python: a guard there would cost on every step and stop nothing.
 """
 
 from __future__ import annotations
 
-import _string  # type: ignore[import-not-found]  # string.Formatter splits field names with it
 import abc
 import builtins
 import decimal
-import string
 import types
-from collections import ChainMap, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import typing
+from collections.abc import Callable
 from typing import Any
 
-from RestrictedPython.transformer import INSPECT_ATTRIBUTES
-
+from sandbox import telling
+from sandbox import vocabulary as words
+from sandbox.classes import Tells, type_of
 from sandbox.document import Document
-from sandbox.require import HOOK_NAME, MODULE_MAP
+from sandbox.formats import formatting
+from sandbox.modules.kinds import SimpleNamespace
+from sandbox.naming import stands_for
+from sandbox.own import Own, class_of
 
-# Names that lead from an innocent object to the interpreter's own, beside all that begin with an underscore.
-REFUSED_ATTRIBUTES = INSPECT_ATTRIBUTES | {"mro"}
-
-_FORMATS = ("format", "format_map")
+_NAMED_TUPLE = types.resolve_bases((typing.NamedTuple,))[0]  # what stands for tuple until the class is made
 _RAW_FORMATS = (str.format, str.format_map)
-_WATCHED = frozenset({*_FORMATS, "register", "obj"})
 
 
-def check_attribute(name: str) -> str:
-    """`name`, if a hook may use it on any object. Raises AttributeError; TypeError for a subclass of str."""
-    if type(name) is not str:
-        raise TypeError("an attribute name is a plain str")
-    if name.startswith("_") or name in REFUSED_ATTRIBUTES:
-        raise AttributeError(f"a hook may not use the attribute {name!r}")
-    return name
+def answering(method: Any) -> Any:
+    """A hook's `__getattr__`. It is not asked for names of Python's own: libraries would take its answers for real."""
+    if type(method) is not types.FunctionType:
+        raise TypeError("__getattr__ is a method, without decorators")
+
+    @stands_for("__getattr__")
+    def __getattr__(self: Any, name: str) -> Any:  # noqa: N807 - what it stands for
+        if words.is_dunder(name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return method(self, name)
+
+    return __getattr__
 
 
-def get_attribute(owner: Any, name: str) -> Any:
-    """`owner.name`. `str.format` comes as a version whose fields pass this same guard."""
-    check_attribute(name)
-    value = getattr(owner, name)
-    if name in _WATCHED:
-        return _watched(owner, name, value)
-    return value
-
-
-def _watched(owner: Any, name: str, value: Any) -> Any:
-    """What some names lead to is judged by what came, not by whom it came from: proxies forward what they stand for."""
-    if value in _RAW_FORMATS:
-        raise AttributeError(f"call {name} on a text, not on the class")
-    if type(value) is types.BuiltinMethodType and isinstance(value.__self__, str) and name in _FORMATS:
-        return _formatter_of(value.__self__, name)
-    if name == "register" and isinstance(getattr(value, "__self__", None), abc.ABCMeta):
-        raise AttributeError("a hook may not register a class with another")  # it would stay so for later jobs
-    if name == "obj" and isinstance(owner, AttributeError):
-        raise AttributeError("a hook may not have the object of an error")
-    return value
-
-
-def get_attribute_or(owner: Any, name: str, *default: Any) -> Any:
-    """The builtin getattr, guarded."""
-    if len(default) > 1:
-        raise TypeError(f"getattr expected at most 3 arguments, got {2 + len(default)}")
-    check_attribute(name)
-    try:
-        return get_attribute(owner, name)
-    except AttributeError:
-        if default:
-            return default[0]
-        raise
-
-
-def has_attribute(owner: Any, name: str) -> bool:
-    """The builtin hasattr: an attribute that a hook may not use is not there."""
-    try:
-        get_attribute_or(owner, name)
-    except AttributeError:
-        return False
-    return True
-
-
-class _GuardedFormatter(string.Formatter):
-    """str.format whose `{0.name}` passes the guard: the C version would not. One for each call: it counts fields."""
-
-    def __init__(self) -> None:
-        self._numbered = 0
-
-    def parse(self, format_string: str) -> Iterator[tuple[str, str | None, str | None, str | None]]:
-        """The fields, those without a number numbered: `{}` and `{.name}` alike."""
-        for literal, field, spec, conversion in super().parse(format_string):
-            if field is not None and (not field or field[0] in ".["):
-                yield literal, f"{self._numbered}{field}", spec, conversion
-                self._numbered += 1
-            else:
-                yield literal, field, spec, conversion
-
-    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, str | int]:
-        """The object of a field, every attribute on the way through the guard."""
-        first, rest = _string.formatter_field_name_split(field_name)
-        value = self.get_value(first, args, kwargs)
-        for is_attribute, name in rest:
-            value = get_attribute(value, name) if is_attribute else value[name]
-        return value, first
-
-
-def _formatter_of(text: str, name: str) -> Callable[..., str]:
-    exact = str.__str__(text)
-    if name == "format":
-        return lambda *args, **kwargs: _GuardedFormatter().vformat(exact, args, kwargs)
-    return lambda mapping: _GuardedFormatter().vformat(exact, (), mapping)
-
-
+@stands_for("module")
 class Module:
     """`module.exports = function`, for those who come from JavaScript."""
 
     exports: Any = None
 
 
-_OPEN = frozenset({dict, list, Document, Module})  # the usual ones, first
-_CONTAINERS = (dict, list, bytearray, deque, ChainMap, BaseException, decimal.Context)
+_OPEN = frozenset({Document, Module, SimpleNamespace})  # whose instances a job makes for itself
+_OPEN_BASES = (BaseException, decimal.Context)
 
 
-class Own:
-    """What one job made itself: the classes it may write to, and the namespace its functions live in."""
+class Guards(Own):
+    """What a job may do with what it made, and with the rest."""
 
-    __slots__ = ("classes", "namespace")
+    __slots__ = ()
 
-    def __init__(self, namespace: dict[str, Any]) -> None:
-        self.classes: set[type] = set()
-        self.namespace = namespace
+    # Reads
 
-    def has(self, target: Any) -> bool:
-        """Whether `target` is a class or a function that this job made."""
-        if isinstance(target, type):
-            return target in self.classes
-        return type(target) is types.FunctionType and target.__globals__ is self.namespace
+    def read(self, owner: Any, name: str) -> Any:
+        """`owner.name`, by the kind of the name. Raises AttributeError; TypeError for a subclass of str."""
+        if type(name) is not str:
+            raise TypeError("an attribute name is a plain str")
+        if name[:1] != "_" and name not in words.JUDGED:
+            return getattr(owner, name)
+        match words.kind_of(name):
+            case "watched":
+                return self._watched(owner, name)
+            case "private":
+                return self._private(owner, name)
+            case "special":
+                return self._special(owner, name)
+        raise AttributeError(f"a hook may not use the attribute {name!r}: {words.reason(name)}")
+
+    def _watched(self, owner: Any, name: str) -> Any:
+        """Some names are judged by what they lead to, not by whom: proxies forward what they stand for."""
+        value = getattr(owner, name)
+        bound_to = getattr(value, "__self__", None)
+        if value in _RAW_FORMATS:
+            return formatting(name, self.read)
+        if type(value) is types.BuiltinMethodType and isinstance(bound_to, str) and value.__name__ == name:
+            return types.MethodType(formatting(name, self.read), bound_to)
+        if name == "register" and isinstance(bound_to, abc.ABCMeta):
+            raise AttributeError("a hook may not register a class with another")  # it would stay so for later jobs
+        if name == "obj" and (_is_attribute_error(owner) or type(value) is types.MemberDescriptorType):
+            raise AttributeError("a hook may not have the object of an error")
+        return _unproxied(value)
+
+    def _private(self, owner: Any, name: str) -> Any:
+        """A private name of what the hook made, unless it is inherited from what it did not."""
+        if issubclass(class_of(owner), tuple) and name in words.NAMED_TUPLE:
+            value = getattr(owner, name)
+            return dict(value) if type(value) is dict else value
+        known = self.made(owner) or self.has(owner) or self.is_super(owner)
+        if known and not any(name in vars(kind) for kind in self.foreign(owner)):
+            return getattr(owner, name)
+        raise AttributeError(f"{name!r} is private to the {_kind(owner)} it belongs to")
+
+    def _special(self, owner: Any, name: str) -> Any:
+        """Names of Python's own shape. See sandbox/vocabulary.py."""
+        if name in words.METHODS:
+            return self._method(owner, name)
+        if name == "__class__":
+            return type_of(owner)
+        if name == "__dict__" and telling.has_vars(self, owner):
+            return telling.vars_of(self, owner)
+        value = getattr(owner, name)
+        if not _tells(owner, name, value):
+            raise AttributeError(f"a hook may not use {name!r} of a {_kind(owner)}")
+        return _unproxied(value)
+
+    def _method(self, owner: Any, name: str) -> Any:
+        """A method by its special name: of the hook's own, or one that changes nothing, or on an own object."""
+        value = getattr(owner, name)
+        own_function = getattr(value, "__func__", value)
+        if type(own_function) is types.FunctionType and own_function.__globals__ is self.namespace:
+            return value
+        if name == "__hash__":
+            return stands_for(name)(lambda *given: telling.keyed(self, value(*given)))
+        bound = self.made(owner) or self.is_super(owner)
+        if type(owner) is super and issubclass(type(object.__getattribute__(owner, "__self__")), type):
+            bound = name == "__init_subclass__"  # within a class method: the others take an object first
+        if name == "__new__" or not bound:
+            return self._for_own(owner, name, value)
+        return self._checked_names(value, 0) if name in ("__setattr__", "__delattr__") else value
+
+    def _for_own(self, owner: Any, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        """A method that changes nothing; or a class's, whose first argument must be the hook's own."""
+        if name in words.PURE:
+            return method
+        if name != "__new__" and not issubclass(type(owner), type):
+            raise AttributeError(f"a hook may not use {name!r} of a {_kind(owner)}")
+        if name in ("__setattr__", "__delattr__"):
+            method = self._checked_names(method, 1)
+        is_own = self.has if name == "__new__" else self.made
+
+        @stands_for(name)
+        def call(*given: Any, **named: Any) -> Any:
+            if not given or not is_own(given[0]):
+                raise TypeError(f"{name} of a class takes something of the hook's own first")
+            return method(*given, **named)
+
+        return call
+
+    def _checked_names(self, method: Callable[..., Any], place: int) -> Callable[..., Any]:
+        @stands_for(getattr(method, "__name__", ""))
+        def call(*given: Any) -> Any:
+            if len(given) > place:
+                _name_to_write(given[place])
+            return method(*given)
+
+        return call
+
+    def read_or(self, owner: Any, name: str, *default: Any) -> Any:
+        """The builtin getattr."""
+        if len(default) > 1:
+            raise TypeError(f"getattr expected at most 3 arguments, got {2 + len(default)}")
+        try:
+            return self.read(owner, name)
+        except AttributeError:
+            if default and words.kind_of(name) != "refused":
+                return default[0]
+            raise
+
+    def has_attribute(self, owner: Any, name: str) -> bool:
+        """The builtin hasattr: an attribute that a hook may not use is not there."""
+        try:
+            self.read(owner, name)
+        except AttributeError:
+            return False
+        return True
+
+    # Writes
 
     def writable(self, target: Any) -> Any:
-        """The check of `x.a = …`, `x[k] = …`, `del x.a`: only what is this job's own may change."""
+        """The check of `x.a = …` and `del x.a`: only what is this job's own may change."""
         kind = type(target)
-        if kind in _OPEN or kind in self.classes or isinstance(target, _CONTAINERS) or self.has(target):
+        if kind in _OPEN or self.made(target) or self.has(target):
             return target
-        what = target.__name__ if isinstance(target, type) else f"a {kind.__name__}"
+        if issubclass(kind, _OPEN_BASES) and not issubclass(kind, BaseExceptionGroup):  # `except*` calls its split
+            return target
+        what = target.__name__ if issubclass(kind, type) else f"a {kind.__name__}"
         raise TypeError(f"a hook may not change {what}: it is not the hook's own")
 
+    def writable_private(self, target: Any) -> Any:
+        """The check of `x._a = …`."""
+        if self.made(target) or self.has(target) or type(target) in _OPEN:
+            return target
+        raise TypeError(f"a hook may not change what is private to a {_kind(target)}")
+
     def set_attribute(self, target: Any, name: str, value: Any) -> None:
-        """The builtin setattr, guarded."""
-        setattr(self.writable(target), check_attribute(name), value)
+        """The builtin setattr."""
+        self._writable_by_name(target, name)
+        setattr(target, name, value)
 
     def delete_attribute(self, target: Any, name: str) -> None:
-        """The builtin delattr, guarded."""
-        delattr(self.writable(target), check_attribute(name))
+        """The builtin delattr."""
+        self._writable_by_name(target, name)
+        delattr(target, name)
 
-    def build_class(self, body: Any, name: str, *bases: Any, **keywords: Any) -> type:
-        """`__build_class__`: remembers the class as the job's own, so that it may be written to."""
+    def _writable_by_name(self, target: Any, name: str) -> None:
+        private = _name_to_write(name) == "private"
+        (self.writable_private if private else self.writable)(target)
+
+    # Classes
+
+    def build_class(self, body: Any, name: str, /, *bases: Any, **keywords: Any) -> Any:
+        """`__build_class__`, without metaclasses and within the rules for what a class derives from."""
         if "metaclass" in keywords:
             raise TypeError("a hook's class may not choose a metaclass")
-        made: type = builtins.__build_class__(body, name, *bases, **keywords)
-        self.classes.add(made)
-        return made
+        resolved = [base for base in types.resolve_bases(bases) if issubclass(type(base), type)]
+        if any(issubclass(base, BaseExceptionGroup) for base in resolved):
+            raise TypeError("a hook's class may not derive from ExceptionGroup")  # `except*` trusts its split
+        self._check_equality(set(body.__code__.co_names), [kind for base in resolved for kind in base.__mro__[:-1]])
+        return builtins.__build_class__(body, name, *bases, **keywords)
+
+    def _check_equality(self, names: set[str], inherited: list[type]) -> None:
+        """What is not the hook's and says when two of its values are equal goes on saying so.
+
+        SECURITY: the standard library keeps such values in caches, where an `__eq__` would run in later jobs.
+        """
+        foreign = [kind for kind in inherited if not self.has(kind)]
+        by_value = [kind for kind in foreign if vars(kind).get("__hash__") is not None or kind is _NAMED_TUPLE]
+        own = [set(vars(kind)) for kind in inherited if self.has(kind)]
+        redefined = {"__eq__", "__hash__"}.intersection(names.union(*own)) if by_value else None
+        if redefined:
+            raise TypeError(f"a class that derives from {by_value[0].__name__} may not change {min(redefined)}")
+
+    def super_of(self, *given: Any) -> Any:
+        """`super()` with what the policy puts in, or `super(Class, self)`."""
+        if len(given) != 2 or not self.has(given[0]):
+            raise TypeError("super() stands in a method, or is given a class of the hook's own and an object of it")
+        return super(given[0], given[1])
 
 
-def type_of(value: Any) -> type:
-    """The builtin type with one argument, where the answer is a class that a hook can name.
+def _unproxied(value: Any) -> Any:
+    """A mapping proxy over a copy: a proxy hands what is behind it to whoever compares with it."""
+    return types.MappingProxyType(dict(value)) if type(value) is types.MappingProxyType else value
 
-    Not of a class: that is `type` itself, which makes classes of anything. Not of functions, methods, aliases or what
-    is ours: their classes make proxies and pieces of the engine.
-    """
-    kind = type(value)
-    nameable = getattr(builtins, kind.__name__, None) is kind or value is None
-    if isinstance(value, type) or not (nameable or kind.__module__ in _NAMEABLE):
-        raise TypeError(f"type() does not tell the class of a {kind.__name__}")
+
+def _tells(owner: Any, name: str, value: Any) -> bool:
+    """Whether a special name leads to what it is for, and not to what somebody put there."""
+    if name in words.TEXTS:
+        return value is None or type(value) is str
+    if name in words.CHAIN:
+        return issubclass(type(owner), BaseException)
+    return name == "__members__" and type(value) is types.MappingProxyType
+
+
+def _is_attribute_error(owner: Any) -> bool:
+    real = object.__getattribute__(owner, "__self__") if type(owner) is super else owner
+    return issubclass(type(real), AttributeError)
+
+
+def _kind(owner: Any) -> str:
+    return str(class_of(owner).__name__)
+
+
+def _name_to_write(name: Any) -> words.Kind:
+    if type(name) is not str:
+        raise TypeError("an attribute name is a plain str")
+    kind = words.kind_of(name)
+    if kind in ("special", "refused"):
+        raise AttributeError(f"a hook may not change the attribute {name!r}: {words.reason_to_stay(name)}")
     return kind
 
 
-_OURS = {HOOK_NAME, "sandbox.document", "sandbox.errors"}  # and classes of mapped modules, but makers of proxies
-_NAMEABLE = frozenset(_OURS | (MODULE_MAP.keys() - {"typing", "functools"}))
+def check_names(field: str, given: Any) -> tuple[str, ...]:
+    """The names in `__slots__` or `__match_args__`, which Python reads by itself.
 
-LEFT_OUT = {  # builtins that a hook does not have, and why
-    **dict.fromkeys(("eval", "exec", "compile"), "code comes from the hook's file alone"),
-    **dict.fromkeys(("open", "input"), "a hook has no files and no terminal"),
-    **dict.fromkeys(("globals", "locals", "vars", "dir"), "it would hand out the namespace with the guards in it"),
-    **dict.fromkeys(("id", "hash"), "it would tell addresses and the hash seed of the process"),
-    "memoryview": "it writes under other objects; use bytes or bytearray",
-    **dict.fromkeys(("breakpoint", "help", "exit", "quit", "copyright", "credits", "license"), "it is for a terminal"),
-    **dict.fromkeys(
-        ("BaseException", "SystemExit", "KeyboardInterrupt", "GeneratorExit"), "no hook needs it; use Exception"
-    ),
-    **dict.fromkeys(("ExceptionGroup", "BaseExceptionGroup"), "except* is not available"),
-    **dict.fromkeys(("aiter", "anext"), "a hook is one synchronous call"),
-    "super": "methods are inherited, but one that is overridden cannot be reached",
+    SECURITY: a pattern reads what `__match_args__` names of whatever passes isinstance, also by a Protocol's structure.
+    """
+    listed = (given,) if type(given) is str else tuple(given)
+    allowed = ("public", "watched", "private") if field == "__slots__" else ("public",)
+    for name in listed:
+        if type(name) is not str or not (words.kind_of(name) in allowed or (name, field) == ("__dict__", "__slots__")):
+            raise TypeError(f"{field} may not hold {name!r:.60}")
+    return listed
+
+
+_PLAIN_BUILTINS = {
+    name: getattr(builtins, name) for name in [*words.FUNCTIONS, *words.CONSTANTS, *words.EXCEPTIONS]
+} | {"type": Tells}
+
+
+_GUARDED: dict[str, Callable[..., Any]] = {
+    "getattr": Guards.read_or,
+    "hasattr": Guards.has_attribute,
+    "setattr": Guards.set_attribute,
+    "delattr": Guards.delete_attribute,
+    "super": Guards.super_of,
+    "vars": telling.vars_of,
+    "dir": telling.dir_of,
+    "hash": telling.hash_of,
+    "id": telling.id_of,
+    "__build_class__": Guards.build_class,
 }
-
-BUILTIN_NAMES = """
-    abs all any ascii bin bool bytearray bytes callable chr classmethod complex dict divmod enumerate filter float
-    frozenset hex int isinstance issubclass iter len list map max min next object oct ord pow property range repr
-    reversed round set slice sorted staticmethod str sum tuple zip
-    None True False NotImplemented Ellipsis
-    ArithmeticError AssertionError AttributeError BufferError EOFError Exception FloatingPointError IndexError
-    KeyError LookupError MemoryError NameError NotImplementedError OSError OverflowError RecursionError ReferenceError
-    RuntimeError StopIteration TimeoutError TypeError UnboundLocalError UnicodeDecodeError UnicodeEncodeError
-    UnicodeError UnicodeTranslateError ValueError ZeroDivisionError ConnectionError PermissionError Warning
-    DeprecationWarning UserWarning RuntimeWarning
-""".split()
-
-_PLAIN_BUILTINS = {name: getattr(builtins, name) for name in BUILTIN_NAMES} | {
-    "getattr": get_attribute_or,
-    "hasattr": has_attribute,
-    "type": type_of,
-}
+for _name, _guard in _GUARDED.items():
+    stands_for(_name)(_guard)
 
 
-def install(own: Own, import_: Callable[..., Any], print_: Callable[..., None]) -> None:
-    """Put the builtins of one job, and the names that policy.py puts into the code, into its namespace."""
-    own.namespace["_getattr_"] = get_attribute
-    own.namespace["_write_"] = own.writable
-    own.namespace["__builtins__"] = {
-        **_PLAIN_BUILTINS,
-        "setattr": own.set_attribute,
-        "delattr": own.delete_attribute,
-        "__build_class__": own.build_class,
-        "__import__": import_,
-        "print": print_,
+def install(own: Guards, import_: Callable[..., Any], print_: Callable[..., None]) -> None:
+    """Put the builtins of one job, and what policy.py puts into the code, into its namespace."""
+    guarded = {name: types.MethodType(guard, own) for name, guard in _GUARDED.items()}
+    own.namespace |= {
+        "__doc__": None,
+        words.READ: own.read,
+        words.WRITE: own.writable,
+        words.WRITE_PRIVATE: own.writable_private,
+        words.SUPER: own.super_of,
+        words.NAMES: check_names,
+        words.TYPE: type,
+        words.OWN: own.classes,
+        words.PLAIN: own.plain,
+        words.GETATTR: answering,
+        words.TOKEN: own.token,
+        "__builtins__": {**_PLAIN_BUILTINS, **guarded, "__import__": import_, "print": print_},
     }

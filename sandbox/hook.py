@@ -7,28 +7,27 @@ immutable. What the hook does wrong is the returned `Done`; nothing it raises ge
 from __future__ import annotations
 
 import gc
-import inspect
 import marshal
 import mmap
 import resource
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from types import CodeType, TracebackType
+from types import CodeType
 from typing import Any, Literal
 
-from sandbox import document, errors, guards, wire
+import msgspec
+
+from sandbox import document, errors, guards, report, wire
 from sandbox.channel import Channel
-from sandbox.compiler import HOOK_FILENAME
-from sandbox.console import Console, line_of, utf8
-from sandbox.modules import makers
+from sandbox.console import Console, close, line_of, utf8, warn_at
+from sandbox.modules import caches, makers
 from sandbox.require import HOOK_NAME, Importer
 
 ENTRY = "hook"
 _ballast = mmap.mmap(-1, 4 << 20)  # address space given back when memory is out, so that the end can still be told
 
 _MOST_KEPT = 32  # code objects
-_kept: dict[bytes, _Loaded] = {}
+_kept: dict[bytes, CodeType] = {}
 _spent = [(0, 0)]  # `usage()` when the last job of this process ended
 
 Ending = Literal["ok", "denied", "raised", "no_callback", "bad_result", "timeout", "out_of_memory"]
@@ -51,57 +50,77 @@ def callback(settlement: Settlement, console: Console, result_bytes: int) -> Cal
         failed = error is not None and error is not False
         settlement.done = _denied(error, line) if failed else _responded(response, line, result_bytes)
 
+    cb.__qualname__, cb.__module__ = "cb", "builtins"  # as messages about wrong calls tell it
     return cb
 
 
 def run(job: wire.Run, channel: Channel) -> wire.Done:
     """Run one job and say how it ended and what it cost since the last one ended: waiting costs nothing.
 
-    Nothing of the job is left afterwards. Its functions hold their namespace in a circle, so it is emptied; and what a
-    suspended generator does when it is collected, it does now. SECURITY: tests/escapes/test_frames.py
+    Nothing of the job is left afterwards, or the worker is spent: what the hook made would run in a later job, if only
+    the end of a suspended generator. SECURITY: tests/escapes/test_relaxed_later.py
     """
-    namespace: dict[str, Any] = {}
-    done = _run(job, channel, namespace)
-    namespace.clear()
-    loaded = _kept.get(job.code)
-    if loaded is None or loaded.suspends:
-        gc.collect()
+    own = guards.Guards({})
+    done = _run(job, channel, own)
+    own.forget()
+    spent = _outlives(own) and _stays(own)
     before_us, _ = _spent[0]
     _spent[0] = after_us, peak_bytes = usage()
     cost_us = max(after_us - before_us, 0)
-    return wire.Done(done.status, done.message, done.line, done.result, done.error, cost_us, peak_bytes)
+    return msgspec.structs.replace(done, cpu_us=cost_us, peak_bytes=peak_bytes, spent=spent)
 
 
-def _run(job: wire.Run, channel: Channel, namespace: dict[str, Any]) -> wire.Done:
+def _references(own: guards.Guards) -> tuple[int, int]:
+    return sys.getrefcount(own.namespace), sys.getrefcount(own.token)
+
+
+_NOTHING_LEFT = _references(guards.Guards({}))
+
+
+def _outlives(own: guards.Guards) -> bool:
+    """Whether a function or a suspended generator of the hook still holds its namespace, or a class its mark."""
+    return _references(own) != _NOTHING_LEFT
+
+
+def _stays(own: guards.Guards) -> bool:
+    """Whether that is still so when circles are collected and what the standard library keeps is forgotten."""
+    gc.collect()
+    if _outlives(own):
+        caches.forget_subscriptions()
+        gc.collect()
+    return _outlives(own)
+
+
+def _run(job: wire.Run, channel: Channel, own: guards.Guards) -> wire.Done:
     console = Console(channel, job.limits.log_bytes)
     settlement = Settlement()
     try:
         cb = callback(settlement, console, job.limits.result_bytes)
-        reason = _call(job, namespace, console, cb)
+        reason = _call(job, own, console, cb)
     except MemoryError as error:
         _ballast.close()
         return _out_of_memory(error)
     except BaseException as error:  # noqa: BLE001 - also SystemExit and what a hook derives from BaseException
         if settlement.done is None:
             return _failed_within(error)
-        reason = f"after cb: {_describe(error)}"
-        console.warn(reason)
+        reason = f"after cb: {report.describe(error)}"
+        warn_at(console, report.line_of(error), reason)
     finally:
-        console.close()
+        close(console)
     return settlement.done or ended("no_callback", reason)
 
 
-def _call(job: wire.Run, namespace: dict[str, Any], console: Console, cb: Callable[..., None]) -> str:
+def _call(job: wire.Run, own: guards.Guards, console: Console, cb: Callable[..., None]) -> str:
     """Run the hook's file and its entry; return what to tell an author whose `cb` was not called."""
     given = document.parse(job.arguments)
     context = given.setdefault("context", document.Document())
     context["webtask"] = _webtask(job)
     arguments = [cb if name == "cb" else given.get(name) for name in job.parameters]
     module = guards.Module()
-    _furnish(namespace, job, console)
-    namespace.update(zip(job.parameters, arguments, strict=True), module=module)
-    exec(_load(job.code).code, namespace)  # noqa: S102 - the tenant's code, in the tenant's worker
-    entry = module.exports or namespace.get(ENTRY)
+    _furnish(own, job, console)
+    own.namespace.update(zip(job.parameters, arguments, strict=True), module=module)
+    exec(_load(job.code), own.namespace)  # noqa: S102 - the tenant's code, in the tenant's worker
+    entry = module.exports or own.namespace.get(ENTRY)
     if not callable(entry):
         return f"there is no hook: write def hook({', '.join(job.parameters)}), or call cb in the file itself"
     returned = entry(*arguments)
@@ -111,33 +130,20 @@ def _call(job: wire.Run, namespace: dict[str, Any], console: Console, cb: Callab
     return f"the hook returned a {kind} without calling cb; hand it over with cb(None, value)"
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    code: CodeType
-    suspends: bool  # whether it holds generators, whose ends run when they are collected
-
-
-def _load(code: bytes) -> _Loaded:
+def _load(code: bytes) -> CodeType:
     """A compiled hook. Kept for the tenant's next job: the code object is immutable, and warm."""
     loaded = _kept.get(code)
     if loaded is None:
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
-        made = marshal.loads(code)  # noqa: S302 - made by a worker of the same tenant
-        loaded = _kept[code] = _Loaded(made, _suspends(made))
+        loaded = _kept[code] = marshal.loads(code)  # noqa: S302 - made by a worker of the same tenant
     return loaded
 
 
-def _suspends(code: CodeType) -> bool:
-    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
-    return bool(code.co_flags & inspect.CO_GENERATOR) or any(_suspends(part) for part in inner)
-
-
-def _furnish(namespace: dict[str, Any], job: wire.Run, console: Console) -> None:
+def _furnish(own: guards.Guards, job: wire.Run, console: Console) -> None:
     """Put in what every hook finds: the error classes, console, require, the builtins and the guards."""
-    own = guards.Own(namespace)
-    importer = Importer(makers.Job(job.seed, own.has, own.classes.add))
-    namespace.update(errors.SCOPE, __name__=HOOK_NAME, console=console, require=importer.require)
+    importer = Importer(makers.Job(job.seed, own.has, own.read))
+    own.namespace.update(errors.SCOPE, __name__=HOOK_NAME, console=console, require=importer.require)
     guards.install(own, importer.import_, console.print)
 
 
@@ -164,7 +170,7 @@ def _responded(response: Any, line: int | None, result_bytes: int) -> wire.Done:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - a response whose own methods raise
-        return ended("bad_result", f"the response cannot be read: {_describe(error)}", line=line)
+        return ended("bad_result", f"the response cannot be read: {report.describe(error)}", line=line)
     if len(result) > result_bytes:
         said = f"the response is {len(result)} bytes of JSON; the most allowed is {result_bytes}"
         return ended("bad_result", said, line=line)
@@ -172,12 +178,17 @@ def _responded(response: Any, line: int | None, result_bytes: int) -> wire.Done:
 
 
 def _denied(error: Any, line: int | None) -> wire.Done:
+    led_to: tuple[wire.Cause, ...] = ()
     if isinstance(error, BaseException):
-        name, message = _name(error), _text(error)
+        name, message = report.name(error), report.text(error)
+        led_to = report.causes(error) if report.was_raised(error) else ()
+    elif isinstance(error, type) and issubclass(error, BaseException):  # as `raise Error` takes it
+        name, message = report.text(error.__name__), ""
     else:
-        said = error.get("message") if isinstance(error, dict) else None
-        name, message = "Error", _text(error if said is None else said)
-    return ended("denied", message or name, line=line, error=_error_json(name, message, error))
+        said = dict.get(error, "message") if isinstance(error, dict) else None
+        name, message = "Error", report.text(error if said is None else said)
+    shown = report.as_json(name, message, error)
+    return ended("denied", message or name, line=line, error=shown, causes=led_to)
 
 
 def _failed_within(error: BaseException) -> wire.Done:
@@ -190,27 +201,15 @@ def _failed_within(error: BaseException) -> wire.Done:
 
 
 def _failed(error: BaseException) -> wire.Done:
-    shown = _error_json(_name(error), _text(error), error)
-    return ended("raised", _describe(error), line=_line_of_error(error), error=shown)
+    led_to = report.causes(error)
+    shown = report.as_json(report.name(error), report.text(error), error)
+    return ended("raised", led_to[0].message, line=report.line_of(error), error=shown, causes=led_to)
 
 
 def _out_of_memory(error: MemoryError) -> wire.Done:
-    line = _line_of_error(error)
+    line = report.line_of(error)
     error.__traceback__ = None
     return ended("out_of_memory", "the hook asked for more memory than a worker has", line=line)
-
-
-def _error_json(name: str, message: str, error: Any) -> bytes:
-    """{name, message, …own attributes}, what is no JSON or too large left out. Source: AUTH0.md section 2.1."""
-    shown: dict[str, Any] = {"name": name, "message": message}
-    try:
-        own = vars(error) if isinstance(error, BaseException) else error if isinstance(error, dict) else {}
-        for key, value in list(own.items())[:20]:
-            shown.setdefault(str(key), document.plain(value, "error", 0))
-        raw = document.encode(shown)
-    except Exception:  # noqa: BLE001 - the tenant's own objects may raise anything
-        raw = document.encode({"name": name, "message": message})
-    return raw if len(raw) <= wire.ERROR_BYTES else document.encode({"name": name[:100], "message": "too large"})
 
 
 def ended(
@@ -220,12 +219,11 @@ def ended(
     line: int | None = None,
     result: bytes | None = None,
     error: bytes | None = None,
+    causes: tuple[wire.Cause, ...] = (),
 ) -> wire.Done:
     """The ending frame; texts are cut to what a frame may hold."""
-    text = utf8(message) if message else ""
-    if len(text) > wire.MESSAGE_CHARS:
-        text = text[: wire.MESSAGE_CHARS - 1] + "…"
-    return wire.Done(status, text, line, result, error, 0, 0)
+    text = report.cut(message) if message else ""
+    return wire.Done(status, text, line, result, error, 0, 0, causes)
 
 
 def begin() -> int:
@@ -238,32 +236,3 @@ def usage() -> tuple[int, int]:
     """Of this process so far: processor time in microseconds, largest resident size in bytes. See getrusage(2)."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return round((used.ru_utime + used.ru_stime) * 1_000_000), used.ru_maxrss << 10
-
-
-def _line_of_error(error: BaseException) -> int | None:
-    line, step = None, error.__traceback__
-    while step is not None:
-        if _is_hook(step):
-            line = step.tb_lineno
-        step = step.tb_next
-    return line
-
-
-def _is_hook(step: TracebackType) -> bool:
-    return step.tb_frame.f_code.co_filename == HOOK_FILENAME
-
-
-def _describe(error: BaseException) -> str:
-    text = _text(error)
-    return f"{_name(error)}: {text}" if text else _name(error)
-
-
-def _name(error: BaseException) -> str:
-    return utf8(str(type(error).__name__))[:200]
-
-
-def _text(error: Any) -> str:
-    try:
-        return utf8(str(error)[: wire.MESSAGE_CHARS])
-    except Exception:  # noqa: BLE001 - a tenant's own __str__
-        return "(it cannot be shown)"

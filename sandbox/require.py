@@ -6,6 +6,8 @@ Facades without state are built once, in the zygote, and are immutable; the othe
 from __future__ import annotations
 
 import difflib
+import enum
+import functools
 import importlib
 import importlib.util
 from pathlib import Path
@@ -13,32 +15,51 @@ from typing import Any
 
 import yaml
 
+from sandbox.modules.caches import bare, harden
 from sandbox.modules.facade import Facade
-from sandbox.modules.makers import MAKERS, Job, load_zones
+from sandbox.modules.job import HOOK_MODULE, Job
+from sandbox.modules.makers import MAKERS, load_zones
+from sandbox.naming import stands_for
 
-HOOK_NAME = "hookcell-hook"  # of a job's namespace; the module of that name is empty
+HOOK_NAME = HOOK_MODULE  # of a job's namespace; the module of that name is empty
 _FROM_C = frozenset(
     {"time", "_strptime", "datetime", "re", "decimal", "numbers", "_pylong"}
 )  # what C code imports by itself
-_NOBODY = Job(seed=0, made=lambda _: False, adopt=lambda _: None)  # asks only which names there are
+_NOBODY = Job(seed=0, made=lambda _: False, read=getattr)  # asks only which names there are
+_ONE_FILE = "a hook is one file: there is nothing to import relative to it"
+_HOW_TO_FIND = "docs/hooks.md lists the modules that a hook may import"
+
+_BASES: dict[str, dict[str, Any]] = {}  # module name → what all jobs share of it
 _SHARED: dict[str, Facade] = {}  # module name → facade without state
 
 
-def _read_map() -> dict[str, dict[str, Any]]:
+def _read_map() -> tuple[dict[str, dict[str, Any]], dict[str, tuple[str, str]]]:
     text = Path(__file__).with_name("modules").joinpath("modules.yaml").read_text(encoding="utf-8")
-    mapped: dict[str, dict[str, Any]] = yaml.safe_load(text)
-    return mapped
+    listed = yaml.safe_load(text)
+    without = {name: (each["why"], each["instead"]) for each in listed["left_out"] for name in each["modules"]}
+    return listed["offered"], without
 
 
-MODULE_MAP = _read_map()
+def _packages() -> dict[str, tuple[str, ...]]:
+    """Package → the mapped modules within it, by their last names."""
+    packages = sorted({name.rpartition(".")[0] for name in MODULE_MAP} - {""})
+    return {
+        package: tuple(name.rpartition(".")[2] for name in MODULE_MAP if name.rpartition(".")[0] == package)
+        for package in packages
+    }
+
+
+MODULE_MAP, LEFT_OUT_MODULES = _read_map()  # name → its entry; name → (why, instead)
+_INSIDE = _packages()
 
 
 def load_facades() -> None:
     """Import every mapped module and build the shared facades, and read the time zones. In the zygote, once."""
+    harden()
     for name, entry in MODULE_MAP.items():
-        offered = _offered(name, entry)
-        if "make" not in entry:
-            _SHARED[name] = Facade(name, offered)
+        _BASES[name] = _offered(name, entry)
+        if "make" not in entry and name not in _INSIDE:
+            _SHARED[name] = Facade(name, _BASES[name])
     load_zones(_read_zones())
 
 
@@ -51,25 +72,70 @@ def _read_zones() -> dict[str, bytes]:
     return {name: folder.joinpath("zoneinfo", name).read_bytes() for name in names}
 
 
+def _offered(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    if "ours" in entry:
+        return {}
+    module = importlib.import_module(name)  # by the map, never by a hook; a name this Python lacks is not offered
+    return {key: _for_all(getattr(module, key)) for key in entry["names"] if hasattr(module, key)}
+
+
+def _for_all(value: Any) -> Any:
+    """What all jobs may share of `value`: a flag keeps the combinations it was asked for, so it is a number here."""
+    return int(value) if isinstance(value, enum.IntFlag) else bare(value)
+
+
+@functools.cache
 def names_of(module: str) -> frozenset[str]:
     """The names a hook finds in a mapped module."""
     entry = MODULE_MAP[module]
     made = MAKERS[entry["make"]](_NOBODY) if "make" in entry else {}
-    return frozenset(_offered(module, entry)) | frozenset(made)
+    return frozenset([*_offered(module, entry), *made, *_INSIDE.get(module, ())])
+
+
+def missing_module(name: object) -> tuple[str, str] | None:
+    """What to tell of a module that a hook asks for and that is not mapped: (message, hint), or None."""
+    if type(name) is not str:
+        return f"the module {name!r:.100} is not available to hooks", "name it by a plain text"
+    if name in MODULE_MAP:
+        return None
+    message = f"the module {name!r:.100} is not available to hooks"
+    why, instead = _reason(name)
+    return (f"{message}: {why}", instead) if why else (message, _nearest(name))
+
+
+def _reason(name: str) -> tuple[str, str]:
+    """Why the module, or the package it belongs to, is left out."""
+    while name:
+        if name in LEFT_OUT_MODULES:
+            return LEFT_OUT_MODULES[name]
+        name = name.rpartition(".")[0]
+    return "", ""
+
+
+def _nearest(name: str) -> str:
+    package = name.partition(".")[0]
+    if name in _INSIDE:
+        return f"write import {name}.{_INSIDE[name][0]}"
+    if package in MODULE_MAP:
+        return f"write import {package}: it offers {', '.join(sorted(names_of(package)))}"
+    near = difflib.get_close_matches(name[:50], MODULE_MAP, 1, 0.75)
+    return f"did you mean {near[0]!r}?" if near else _HOW_TO_FIND
 
 
 def check_import(module: str, name: str | None) -> tuple[str, str] | None:
     """What is wrong with `import module` or `from module import name`: (message, hint), or None."""
-    if module not in MODULE_MAP:
-        if name is not None and f"{module}.{name}" in MODULE_MAP:
-            return None
-        return f"the module {module!r} is not available to hooks", _nearest_module(module)
+    if module.startswith("."):
+        return _ONE_FILE, "import the module by its name"
+    if fault := missing_module(module):
+        within = module in _INSIDE and name is not None
+        return missing_module(f"{module}.{name}") if within else fault
     if name is None or name in names_of(module):
         return None
     if name == "*":
         return "a star import hides where names come from", f"name what you need: from {module} import …"
     offered = ", ".join(sorted(names_of(module)))
-    return f"a hook's {module} does not offer {name!r}", f"it offers {offered}"
+    reasons: dict[str, str] = MODULE_MAP[module].get("without", {})
+    return f"a hook's {module} does not offer {name!r}", reasons.get(name, f"it offers {offered}")
 
 
 class Importer:
@@ -79,19 +145,23 @@ class Importer:
         self._job = job
         self._made: dict[str, Facade] = {}
 
+    @stands_for("require")
     def require(self, module: str) -> Facade:
         """The facade of a mapped module. Raises ModuleNotFoundError."""
-        if type(module) is not str or module not in MODULE_MAP:
-            raise ModuleNotFoundError(
-                f"the module {module!r:.100} is not available to hooks. {_nearest_module(module)}"
-            )
-        facade = _SHARED.get(module) or self._made.get(module)
-        if facade is None:
-            entry = MODULE_MAP[module]
-            facade = Facade(module, _offered(module, entry) | MAKERS[entry["make"]](self._job))
-            self._made[module] = facade
+        if fault := missing_module(module):
+            raise ModuleNotFoundError(". ".join(fault))
+        return _SHARED.get(module) or self._made.get(module) or self._make(module)
+
+    def _make(self, module: str) -> Facade:
+        entry = MODULE_MAP[module]
+        made = MAKERS[entry["make"]](self._job) if "make" in entry else {}
+        facade = self._made[module] = Facade(module, {**_BASES[module], **made, **self._modules_in(module)})
         return facade
 
+    def _modules_in(self, package: str) -> dict[str, Facade]:
+        return {part: self.require(f"{package}.{part}") for part in _INSIDE.get(package, ())}
+
+    @stands_for("__import__")
     def import_(self, name: str, _globals: Any = None, _locals: Any = None, names: Any = (), level: int = 0) -> Any:
         """The builtin `__import__`.
 
@@ -103,27 +173,11 @@ class Importer:
         if name == "__future__":
             return Facade(name, dict.fromkeys(names))  # the compiler has read it already
         if level:
-            raise ImportError("a hook is one file: there is nothing to import relative to it")
-        package, dot, rest = name.partition(".")
-        if names and name in MODULE_MAP:
-            return self.require(name)
-        if names:  # from urllib import parse
-            inside = {part: self.require(f"{name}.{part}") for part in names if f"{name}.{part}" in MODULE_MAP}
-            return Facade(name, inside) if inside else self.require(name)
-        return Facade(package, {rest: self.require(name)}) if dot else self.require(name)
-
-
-def _offered(name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    module = importlib.import_module(name)  # by the map, never by a hook; a name this Python lacks is not offered
-    return {key: _bare(getattr(module, key)) for key in entry["names"] if hasattr(module, key)}
-
-
-def _bare(value: Any) -> Any:
-    """A function without the cache around it, which would tell what others have asked."""
-    return value.__wrapped__ if hasattr(value, "cache_info") else value
-
-
-def _nearest_module(module: object) -> str:
-    near = difflib.get_close_matches(str(module)[:50], MODULE_MAP, 1, 0.75)
-    offer = ", ".join(MODULE_MAP)
-    return f"did you mean {near[0]!r}?" if near else f"available: {offer}"
+            raise ImportError(_ONE_FILE)
+        if names and name in _INSIDE and name not in MODULE_MAP:  # from urllib import parse
+            return Facade(name, self._modules_in(name))
+        package, dot, _ = name.partition(".")
+        found = self.require(name)
+        if names or not dot:
+            return found
+        return self.require(package) if package in MODULE_MAP else Facade(package, self._modules_in(package))

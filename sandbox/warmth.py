@@ -20,6 +20,7 @@ from codecs import lookup
 from types import ModuleType
 
 from sandbox import channel, compiler, hook, probes, require, wire, worker  # noqa: F401 - probes: for the doctor's forks
+from sandbox.modules import decorators
 
 _SOURCE = '''
 """Touches what hooks touch, so that the first real one finds it warm."""
@@ -58,6 +59,13 @@ def _grow_stack() -> None:
     repr(nested)
 
 
+def _module_of_hooks() -> ModuleType:
+    """Where dataclasses look for the names of a hook's class, and compile its methods: it holds next to nothing."""
+    made = ModuleType(require.HOOK_NAME)
+    vars(made)["__builtins__"] = decorators.GENERATED
+    return made
+
+
 class _Silence(channel.Channel):
     """A channel that says nothing: the warm-up has nobody to talk to."""
 
@@ -73,9 +81,7 @@ class _Silence(channel.Channel):
 def warm_up() -> None:
     """Import, build and run. Takes about a tenth of a second."""
     require.load_facades()
-    sys.modules[require.HOOK_NAME] = ModuleType(
-        require.HOOK_NAME
-    )  # empty: where dataclasses look for names of a hook's class
+    sys.modules[require.HOOK_NAME] = _module_of_hooks()
     for name in _ENCODINGS:
         lookup(name)
     if importlib.util.find_spec("_pylong"):  # CPython 3.12: division and text of very large integers, imported from C

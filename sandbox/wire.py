@@ -53,11 +53,20 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     """One message on a worker's channel."""
 
 
+class Advice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a check needs to know in order to warn: with it, findings that refuse nothing come too."""
+
+    fields: tuple[str, ...]  # the arguments' dotted paths, "user.email"; "user.app_metadata.*" may hold anything
+    secrets: tuple[str, ...] | None = None  # names that the hook has; None: not known
+
+
 class Check(Frame, frozen=True, tag="check"):
     """Job: compile a source under the policy; run nothing of it."""
 
     source: str
     parameters: tuple[str, ...]  # of the extensibility point, in order, `cb` last
+    dependencies: tuple[str, ...] = ()  # modules that the hook says it needs. Source: AUTH0.md section 4
+    advice: Advice | None = None  # None: nobody asks for warnings
 
 
 class Run(Frame, frozen=True, tag="run"):
@@ -94,7 +103,7 @@ class Log(Frame, frozen=True, tag="log"):
 
 
 class Diagnostic(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One thing the policy refuses, where it stands and what to write instead."""
+    """One finding about a source: what is refused or doubtful, where it stands and what to write instead."""
 
     rule: Annotated[str, Meta(max_length=64)]
     line: Line
@@ -109,6 +118,21 @@ class Checked(Frame, frozen=True, tag="checked"):
 
     diagnostics: Annotated[tuple[Diagnostic, ...], Meta(max_length=100)]
     code: bytes | None  # marshalled; opaque to the engine, loaded only in a worker of the same tenant
+    warnings: Annotated[tuple[Diagnostic, ...], Meta(max_length=100)] = ()  # they refuse nothing
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One line of the hook's own file that an error passed through."""
+
+    line: Line
+    function: Annotated[str, Meta(max_length=200)]  # empty: the file itself
+
+
+class Cause(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One error of a chain, with its way through the hook's file, outermost call first."""
+
+    message: Message  # "KeyError: 'email'"
+    steps: Annotated[tuple[Step, ...], Meta(max_length=20)]
 
 
 class Done(Frame, frozen=True, tag="done"):
@@ -121,6 +145,8 @@ class Done(Frame, frozen=True, tag="done"):
     error: Annotated[bytes, Meta(max_length=ERROR_BYTES)] | None  # JSON {name, message, …}, when `denied` or `raised`
     cpu_us: Count  # processor time of this job
     peak_bytes: Count  # largest resident size of the worker so far
+    causes: Annotated[tuple[Cause, ...], Meta(max_length=8)] = ()  # the error, then what led to it, when `raised`
+    spent: bool = False  # something of the job is left in the worker: it takes no other
 
 
 class Probed(Frame, frozen=True, tag="probed"):

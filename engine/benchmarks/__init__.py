@@ -19,13 +19,15 @@ class Figure:
     name: str  # the question
     measured: float
     unit: str
-    budget: float
+    budget: float | None  # None: it is told, not judged
     at_least: bool = False  # whether more is better
     detail: str = ""  # what it was made of
 
     @property
-    def met(self) -> bool:
-        """Whether the budget is kept."""
+    def met(self) -> bool | None:
+        """Whether the budget is kept. None: there is no budget."""
+        if self.budget is None:
+            return None
         return self.measured >= self.budget if self.at_least else self.measured <= self.budget
 
 

@@ -13,13 +13,14 @@ import click
 if TYPE_CHECKING:
     from engine.benchmarks import Figure
 
-_STEPS = 15 + 5 + 100 + 1 + 5
+_STEPS = 15 + 5 + 100 + 1 + 5  # of turns and footprint
+_MET = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}
 
 
 @click.command(name="bench")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def command(*, as_json: bool) -> None:
-    """Measure turns, processes, deadlines and memory, each beside its budget. Takes about a minute.
+    """Measure turns, processes, deadlines, the language and memory, beside their budgets. Takes about a minute.
 
     Exit status: 0 always: a figure is news, not a verdict.
     """
@@ -39,21 +40,23 @@ async def _measure_all(*, quiet: bool) -> list[Figure]:
     from rich.progress import Progress
 
     from engine.app import Engine, zygote_setting
-    from engine.benchmarks import footprint, turns
+    from engine.benchmarks import footprint, language, turns
     from engine.config import Config
     from engine.spawner import Spawner
 
     config = Config()
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
-        bar = progress.add_task("measuring", total=_STEPS)
+        bar = progress.add_task("measuring", total=_STEPS + language.steps())
 
         def advance() -> None:
             progress.advance(bar)
 
         async with Engine(config) as engine:
             figures = [
-                await measure(engine, advance) for measure in (turns.warm_turn, turns.invocations, turns.overshoot)
+                await measure(engine, advance)
+                for measure in (turns.warm_turn, turns.invocations, turns.overshoot, language.checking)
             ]
+            figures += await language.guards(engine, advance)
         spawner = Spawner(zygote_setting(config))
         figures.append(await footprint.blank_memory(spawner, advance))
         await spawner.close()
@@ -67,13 +70,17 @@ def _print(figures: list[Figure]) -> None:
 
     table = Table("what", "measured", "budget", "met", "made of", box=None, pad_edge=False)
     for figure in figures:
-        sign = "≥" if figure.at_least else "≤"
-        met = "[green]yes[/]" if figure.met else "[red]no[/]"
-        measured, budget = f"{figure.measured:.3g} {figure.unit}", f"{sign} {figure.budget:g} {figure.unit}"
-        table.add_row(figure.name, measured, budget, met, figure.detail)
+        measured = f"{figure.measured:.3g} {figure.unit}"
+        table.add_row(figure.name, measured, _budget(figure), _MET[figure.met], figure.detail)
     console = Console(width=max(Console().width, 120))
     console.print(table)
     console.print(f"\n{os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}")
+
+
+def _budget(figure: Figure) -> str:
+    if figure.budget is None:
+        return ""
+    return f"{'≥' if figure.at_least else '≤'} {figure.budget:g} {figure.unit}"
 
 
 def _print_json(figures: list[Figure]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import click
 import msgspec
 
-from engine.outcome import Finding, Outcome, lines_of
+from engine.outcome import Cause, Finding, Outcome, lines_of
 
 _COLOURS = {"ok": "green", "denied": "yellow"}
 _LEVELS = {"info": None, "warn": "yellow", "error": "red"}
@@ -31,22 +31,43 @@ def show_outcome(outcome: Outcome, name: str) -> None:
         return
     click.secho(outcome.status, fg=_COLOURS.get(outcome.status, "red"), bold=True, nl=False)
     click.echo(f"  {outcome.usage.wall_ms:.1f} ms" + (f"  {plain(outcome.message)}" if outcome.message else ""))
-    if outcome.line and outcome.status != "ok":
-        click.echo(f"  {name}:{outcome.line}: {plain(outcome.source or '')}")
+    if outcome.status != "ok":
+        _show_way(outcome, name)
     if outcome.status == "ok":
         click.echo(plain(json.dumps(msgspec.json.decode(outcome.result), indent=2, ensure_ascii=False)))
 
 
-def show_findings(findings: Iterable[Finding], source: str, name: str) -> None:
-    """Print what the policy refuses: place, rule and reason, the source line, a caret, the hint."""
+def _show_way(outcome: Outcome, name: str) -> None:
+    """The line where it ended, or the steps there where there are more; then what led to it."""
+    own = outcome.causes[:1] if outcome.status == "raised" else ()
+    for cause in own:
+        _show_steps(cause, name)
+    if outcome.line and not own:
+        click.echo(f"  {name}:{outcome.line}: {plain(outcome.source or '')}")
+    for cause in outcome.causes[len(own) :]:
+        click.echo(f"caused by {plain(cause.message)}")
+        _show_steps(cause, name)
+
+
+def _show_steps(cause: Cause, name: str) -> None:
+    alone = len(cause.steps) == 1
+    for step in cause.steps:
+        where = "" if alone or not step.function else f" in {plain(step.function)}"
+        click.echo(f"  {name}:{step.line}{where}: {plain(step.source or '')}")
+
+
+def show_findings(findings: Iterable[Finding], source: str, name: str, *, warnings: Iterable[Finding] = ()) -> None:
+    """Print what is refused and what is doubtful: place, rule and reason, the source line, a caret, the hint."""
     lines = lines_of(source)
     name = plain(name)
-    for finding in findings:
+    marked = [(finding, "") for finding in findings]
+    marked += [(finding, click.style("warning", fg="yellow") + ": ") for finding in warnings]
+    for finding, mark in sorted(marked, key=lambda each: (each[0].line, each[0].column)):
         place = f"{name}:{finding.line}:{finding.column}"
-        click.echo(f"{place}: {click.style(finding.rule, bold=True)}: {plain(finding.message)}", err=True)
+        click.echo(f"{place}: {mark}{click.style(finding.rule, bold=True)}: {plain(finding.message)}", err=True)
         if finding.line <= len(lines) and finding.rule != "too-complex":
             text = plain(lines[finding.line - 1].replace("\t", " "))[:200]
-            mark = "^" * max(1, min(finding.end, len(text) + 1) - finding.column)
-            click.echo(f"    {text}\n    {' ' * (finding.column - 1)}{mark}"[:500], err=True)
+            carets = "^" * max(1, min(finding.end, len(text) + 1) - finding.column)
+            click.echo(f"    {text}\n    {' ' * (finding.column - 1)}{carets}"[:500], err=True)
         if finding.hint:
             click.echo(f"    {plain(finding.hint)}", err=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.resources
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ class Point:
     blocking: bool  # whether the caller waits for the outcome
     parameters: tuple[str, ...]  # of the hook, in order; `cb` last
     arguments: Any  # JSON Schema of an invocation's arguments
+    fields: tuple[str, ...]  # what it names: "user.email"; "user.app_metadata.*" may hold anything
     response: Any  # JSON Schema of what cb() may be given
     default_response: Any  # the result when cb() was given none. Source: AUTH0.md section 2.1
     failure_log_type: str  # log event type of a failure, as in AUTH0.md section 5.3
@@ -101,7 +102,22 @@ _FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def _parse(data: dict[str, Any]) -> Point:
     validator = jsonschema_rs.validator_for(data["arguments"], retriever=_refuse_reference)
-    return Point(**data | {"parameters": tuple(data["parameters"])}, validator=validator)
+    fields = tuple(_fields(data["arguments"], ""))
+    return Point(**data | {"parameters": tuple(data["parameters"])}, fields=fields, validator=validator)
+
+
+def _fields(schema: dict[str, Any], above: str) -> Iterator[str]:
+    """The dotted paths of what an object's schema names; an object without properties may hold anything.
+
+    What has a description alone is no object, and is not checked. Source: AUTH0.md section 2.3
+    """
+    for name, below in schema.get("properties", {}).items():
+        if "properties" in below:
+            yield from _fields(below, f"{above}{name}.")
+        elif below.get("type") == "object" or below.get("additionalProperties") or not below:
+            yield f"{above}{name}.*"
+        else:
+            yield f"{above}{name}"
 
 
 def _refuse_reference(uri: str) -> Any:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from sandbox.naming import stands_for
 
+
+@stands_for("module")
 class Facade:
     """What a hook holds after `import json`.
 
@@ -32,6 +35,7 @@ class Facade:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a module cannot be copied")
 
-    def offered(self) -> list[str]:
-        """The public names, sorted."""
-        return sorted(name for name in self.__dict__ if not name.startswith("_"))
+
+def offered_by(facade: Facade) -> list[str]:
+    """The public names of a facade, sorted. No method: a hook would find it in every module."""
+    return sorted(name for name in vars(facade) if not name.startswith("_"))

@@ -1,31 +1,36 @@
-"""Facades that the map cannot describe: those with a state of their own, made afresh for each job, and our versions.
+"""What the map cannot describe: facades with a state of their own, made afresh for each job, and our versions.
 
-A leaf: a hook may hold these functions, so nothing dangerous stands in this file's globals.
+Leaves: a hook may hold these functions, so nothing dangerous stands in the globals of their files. What they are called
+in errors is what they stand for.
 """
 
 from __future__ import annotations
 
+import calendar
 import collections
 import copy
-import dataclasses
 import decimal
-import enum
-import functools
-import ipaddress
 import random
-import typing
+import zlib
 import zoneinfo
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 import yaml
 
+from sandbox.modules import decorators, http, kinds
+from sandbox.modules.job import HOOK_MODULE, Job
+from sandbox.naming import stands_for
+
+__all__ = ["MAKERS", "Job", "load_zones"]
+
 _RANDOM_NAMES = (
     "random uniform triangular randint randrange getrandbits randbytes choice choices shuffle sample seed gauss "
     "normalvariate lognormvariate expovariate vonmisesvariate gammavariate betavariate paretovariate weibullvariate"
 ).split()
+_DAYS = "MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY SUNDAY".split()
+_MOST_INFLATED = 16 << 20  # bytes
 _ZONES: dict[str, bytes] = {}  # zone name → its TZif data, read by the zygote while it still has files
 
 
@@ -34,19 +39,62 @@ def load_zones(zones: dict[str, bytes]) -> None:
     _ZONES.update(zones)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a maker may know of the job that asks."""
-
-    seed: int  # of its `random`
-    made: Callable[[Any], bool]  # whether a class or function is the hook's own
-    adopt: Callable[[type], None]  # take a class for the hook's own
+def make_calendar(_: Job) -> dict[str, Any]:
+    """The names of days and months as plain tuples: the standard ones ask the locale each time."""
+    names = {name: tuple(getattr(calendar, name)) for name in ("day_name", "day_abbr", "month_name", "month_abbr")}
+    return names | {day: number for number, day in enumerate(_DAYS)}
 
 
-def make_random(job: Job) -> dict[str, Any]:
-    """A generator of this job's own: nothing is shared, and a fixed seed repeats."""
-    generator = random.Random(job.seed)  # noqa: S311 - the hook's own; `secrets` is beside it
-    return {name: getattr(generator, name) for name in _RANDOM_NAMES}
+def make_collections(_: Job) -> dict[str, Any]:
+    """Namedtuple is the standard one behind a check: it builds source text from its field names."""
+    return {"namedtuple": namedtuple}
+
+
+@stands_for("namedtuple")
+def namedtuple(
+    typename: str, field_names: str | Iterable[str], *, rename: bool = False, defaults: Iterable[Any] | None = None
+) -> type:
+    """collections.namedtuple for plain identifiers. Raises TypeError, ValueError."""
+    listed = field_names.replace(",", " ").split() if type(field_names) is str else list(field_names)
+    if type(typename) is not str or not all(type(field) is str and field.isascii() for field in listed):
+        raise TypeError("namedtuple takes plain texts")  # SECURITY: a str subclass could answer isidentifier() itself
+    make: Any = collections.namedtuple  # noqa: PYI024 - the whole point
+    made: type = make(typename, listed, rename=bool(rename), defaults=defaults, module=HOOK_MODULE)
+    return made
+
+
+class _Memo:
+    """What deepcopy has copied, by address. A dict in all that deepcopy does with it; a hook reads no address in it."""
+
+    __slots__ = ("_copies",)
+    __iter__ = None
+
+    def __init__(self) -> None:
+        self._copies: dict[int, Any] = {}
+
+    def get(self, key: int, default: Any = None) -> Any:
+        return self._copies.get(key, default)
+
+    def __getitem__(self, key: int) -> Any:
+        return self._copies[key]
+
+    def __setitem__(self, key: int, value: Any) -> None:
+        self._copies[key] = value
+
+
+stands_for("memo")(_Memo)
+
+
+def make_copy(_: Job) -> dict[str, Any]:
+    """Deepcopy without its other parameters: one of them is a list that all calls share."""
+    return {"deepcopy": deepcopy}
+
+
+@stands_for("deepcopy")
+def deepcopy(x: Any) -> Any:
+    """copy.deepcopy."""
+    memo: Any = _Memo()
+    return copy.deepcopy(x, memo)
 
 
 def make_decimal(_: Job) -> dict[str, Any]:
@@ -55,146 +103,65 @@ def make_decimal(_: Job) -> dict[str, Any]:
     return {}
 
 
-def make_ipaddress(_: Job) -> dict[str, Any]:
-    """The cache of netmasks keeps what it was asked with, a hook's own objects among it: it starts empty."""
-    kinds: tuple[Any, ...] = (ipaddress.IPv4Network, ipaddress.IPv6Network)
-    for kind in kinds:
-        kind._netmask_cache.clear()  # noqa: SLF001 - nobody else empties it
-    return {}
+def make_operator(job: Job) -> dict[str, Any]:
+    """Attrgetter and methodcaller read as the hook may: the standard ones read anything."""
+
+    @stands_for("attrgetter")
+    def attrgetter(attr: str, /, *attrs: str) -> Callable[[Any], Any]:
+        paths = [path.split(".") if type(path) is str else [path] for path in (attr, *attrs)]
+
+        def follow(value: Any, path: list[str]) -> Any:
+            for name in path:
+                value = job.read(value, name)
+            return value
+
+        @stands_for("attrgetter")
+        def getter(obj: Any, /) -> Any:
+            found = tuple(follow(obj, path) for path in paths)
+            return found if attrs else found[0]
+
+        return getter
+
+    @stands_for("methodcaller")
+    def methodcaller(name: str, /, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        @stands_for("methodcaller")
+        def caller(obj: Any, /) -> Any:
+            return job.read(obj, name)(*args, **kwargs)
+
+        return caller
+
+    return {"attrgetter": attrgetter, "methodcaller": methodcaller}
 
 
-def make_collections(_: Job) -> dict[str, Any]:
-    """Namedtuple is the standard one behind a check: it builds source text from its field names."""
-    return {"namedtuple": named_tuple}
+def make_random(job: Job) -> dict[str, Any]:
+    """A generator of this job's own: nothing is shared, and a fixed seed repeats."""
+    generator = random.Random(job.seed)  # noqa: S311 - the hook's own; `secrets` is beside it
+    return {name: getattr(generator, name) for name in _RANDOM_NAMES}
 
 
-def named_tuple(name: str, fields: str | Iterable[str]) -> type:
-    """collections.namedtuple for plain identifiers. Raises TypeError, ValueError."""
-    listed = fields.replace(",", " ").split() if type(fields) is str else list(fields)
-    if type(name) is not str or not all(type(field) is str and field.isascii() for field in listed):
-        raise TypeError("namedtuple takes plain texts")  # SECURITY: a str subclass could answer isidentifier() itself
-    return collections.namedtuple(name, listed)  # noqa: PYI024 - the whole point
+def make_zlib(_: Job) -> dict[str, Any]:
+    """Decompress with a bound: a kilobyte can become a megabyte."""
+    return {"decompress": decompress}
 
 
-def make_dataclasses(job: Job) -> dict[str, Any]:
-    """`dataclass` for the hook's own classes: it changes the class, and builds source text from its field names."""
-
-    def decorate(target: Any, options: dict[str, bool]) -> type:
-        if type(target) is not type or not job.made(target):
-            raise TypeError("dataclass decorates a class of the hook's own, and no Enum")
-        for base in target.__mro__:
-            for field in getattr(base, "__annotations__", {}):
-                if type(field) is not str or not field.isidentifier() or field.startswith("_"):
-                    raise TypeError(f"a dataclass cannot have the field {field!r:.60}")  # SECURITY: becomes source text
-        made: type = dataclasses.dataclass(**options)(target)
-        job.adopt(made)  # another class, with slots=True
-        return made
-
-    def dataclass(target: Any = None, /, **options: bool) -> Any:
-        return (lambda later: decorate(later, options)) if target is None else decorate(target, options)
-
-    return {"dataclass": dataclass}
-
-
-def make_functools(job: Job) -> dict[str, Any]:
-    """Decorators that change what they are given take the hook's own things only.
-
-    `wraps` copies a function's name and text: the standard one copies whatever attributes it is told to.
-    """
-
-    def total_ordering(target: Any) -> Any:
-        if not (isinstance(target, type) and job.made(target)):
-            raise TypeError("total_ordering decorates a class of the hook's own")
-        return functools.total_ordering(target)
-
-    def wraps(wrapped: Any) -> Callable[[Any], Any]:
-        texts = {name: getattr(wrapped, name, None) for name in ("__name__", "__qualname__", "__doc__")}
-
-        def name_it(wrapper: Any) -> Any:
-            for name, text in texts.items():
-                if job.made(wrapper) and type(text) is str:
-                    setattr(wrapper, name, text)
-            return wrapper
-
-        return name_it
-
-    return {"total_ordering": total_ordering, "wraps": wraps, **_caches(job)}
-
-
-def _caches(job: Job) -> dict[str, Any]:
-    """`cache` and `lru_cache`, for functions of the hook's own: they copy whatever the function carries."""
-
-    def cached(function: Any, maxsize: Any, typed: Any) -> Any:
-        if isinstance(function, type) or not job.made(function):
-            raise TypeError("a cache is for a function of the hook's own")
-        return functools.lru_cache(maxsize, typed)(function)
-
-    def lru_cache(maxsize: Any = 128, typed: Any = False) -> Any:  # noqa: FBT002 - the standard signature
-        if callable(maxsize):
-            return cached(maxsize, 128, typed)
-        return lambda function: cached(function, maxsize, typed)
-
-    def cache(function: Any) -> Any:
-        return cached(function, None, None)
-
-    return {"lru_cache": lru_cache, "cache": cache}
-
-
-def make_copy(_: Job) -> dict[str, Any]:
-    """Deepcopy without its other parameters: one of them is a list that all calls share."""
-
-    def deepcopy(value: Any) -> Any:
-        return copy.deepcopy(value)
-
-    return {"deepcopy": deepcopy}
-
-
-def make_typing(_: Job) -> dict[str, Any]:
-    """The caches of subscriptions keep what they were asked with: they start empty."""
-    for forget in typing._cleanups:  # type: ignore[attr-defined]  # noqa: SLF001 - nobody else empties them
-        forget()
-    return {}
-
-
-class _ByClassAlone(enum.EnumType):
-    """The call form `Enum("E", …)` makes classes with any attribute at all: a class statement cannot."""
-
-    def __call__(cls, value: Any, *more: Any, **named: Any) -> Any:
-        if more or named:
-            raise TypeError("write an Enum as a class")
-        return super().__call__(value)
-
-
-class Enum(enum.Enum, metaclass=_ByClassAlone):
-    """enum.Enum."""
-
-
-class IntEnum(enum.IntEnum, metaclass=_ByClassAlone):
-    """enum.IntEnum."""
-
-
-class StrEnum(enum.StrEnum, metaclass=_ByClassAlone):
-    """enum.StrEnum."""
-
-
-class Flag(enum.Flag, metaclass=_ByClassAlone):
-    """enum.Flag."""
-
-
-class IntFlag(enum.IntFlag, metaclass=_ByClassAlone):
-    """enum.IntFlag."""
-
-
-def make_enum(_: Job) -> dict[str, Any]:
-    """The kinds of Enum, each by a class statement alone."""
-    return {kind.__name__: kind for kind in (Enum, IntEnum, StrEnum, Flag, IntFlag)}
+@stands_for("decompress")
+def decompress(data: Any, /, wbits: int = zlib.MAX_WBITS) -> bytes:
+    """zlib.decompress, up to sixteen megabytes. Raises zlib.error."""
+    inflating = zlib.decompressobj(wbits)
+    inflated = inflating.decompress(data, _MOST_INFLATED + 1)
+    if len(inflated) > _MOST_INFLATED:
+        raise zlib.error(f"the data decompresses to more than {_MOST_INFLATED} bytes")
+    if not inflating.eof:
+        raise zlib.error("Error -5 while decompressing data: incomplete or truncated stream")
+    return inflated
 
 
 def make_zoneinfo(_: Job) -> dict[str, Any]:
     """Zones come from memory: a worker has no file system."""
-    return {"ZoneInfo": zone, "available_timezones": lambda: set(_ZONES)}
+    return {"ZoneInfo": zone, "available_timezones": available_timezones}
 
 
+@stands_for("ZoneInfo")
 def zone(key: str) -> zoneinfo.ZoneInfo:
     """The zone of that name, as `zoneinfo.ZoneInfo(key)`. Raises ZoneInfoNotFoundError."""
     data = _ZONES.get(key)
@@ -203,18 +170,30 @@ def zone(key: str) -> zoneinfo.ZoneInfo:
     return zoneinfo.ZoneInfo.from_file(BytesIO(data), key)
 
 
+@stands_for("available_timezones")
+def available_timezones() -> set[str]:
+    """zoneinfo.available_timezones."""
+    return set(_ZONES)
+
+
 yaml.SafeDumper.add_multi_representer(dict, yaml.SafeDumper.represent_dict)  # a hook's arguments are a kind of dict
 
-
 MAKERS: dict[str, Callable[[Job], dict[str, Any]]] = {
+    "abc": decorators.make_abc,
+    "calendar": make_calendar,
     "collections": make_collections,
+    "contextlib": decorators.make_contextlib,
     "copy": make_copy,
-    "dataclasses": make_dataclasses,
+    "dataclasses": decorators.make_dataclasses,
     "decimal": make_decimal,
-    "enum": make_enum,
-    "functools": make_functools,
-    "ipaddress": make_ipaddress,
+    "enum": kinds.make_enum,
+    "functools": decorators.make_functools,
+    "operator": make_operator,
     "random": make_random,
-    "typing": make_typing,
+    "requests": http.make_requests,
+    "requests.exceptions": http.make_exceptions,
+    "types": kinds.make_types,
+    "typing": decorators.make_typing,
+    "zlib": make_zlib,
     "zoneinfo": make_zoneinfo,
 }

@@ -48,6 +48,36 @@ def test_a_hook_that_does_not_end_ok_is_status_1(
         assert f"  hook.py:2: {body}" in ran.out
 
 
+def test_the_way_of_an_error_and_its_causes_are_shown_like_a_traceback(hookcell: Any, write: Any) -> None:
+    """With the hook's own lines and functions, and nothing else."""
+    source = (
+        "def send(user):\n    try:\n        return {}[user.email]\n    except KeyError as error:\n"
+        "        raise ValueError('no address') from error\n\ndef hook(user, context, cb):\n    send(user)\n"
+    )
+    ran = hookcell("run", write("hook.py", source))
+
+    assert (1, "") == (ran.status, ran.err)
+    assert ran.out.startswith("raised ")
+    assert ran.out.splitlines()[0].endswith("ms  ValueError: no address")
+    assert [
+        "  hook.py:8 in hook: send(user)",
+        "  hook.py:5 in send: raise ValueError('no address') from error",
+        "caused by KeyError: 'user1@foo.com'",
+        "  hook.py:3: return {}[user.email]",
+    ] == ran.out.splitlines()[1:]
+
+
+def test_an_error_passed_to_cb_is_shown_with_where_it_was_raised(hookcell: Any, write_hook: Any) -> None:
+    """The call of cb first."""
+    ran = hookcell("run", write_hook("try:\n    1 / 0\nexcept Exception as error:\n    cb(error)"))
+
+    assert [
+        "  hook.py:5: cb(error)",
+        "caused by ZeroDivisionError: division by zero",
+        "  hook.py:3: 1 / 0",
+    ] == ran.out.splitlines()[1:]
+
+
 def test_a_hook_out_of_time_is_status_1_with_its_line(hookcell: Any, write_hook: Any) -> None:
     """The deadline is a setting like any other."""
     ran = hookcell("run", write_hook("while True:\n    pass"), HOOKCELL_WALL_MS="1000")
@@ -63,7 +93,7 @@ def test_a_rejected_hook_is_status_2_with_a_caret(hookcell: Any, write: Any) -> 
 
     assert (2, "") == (ran.status, ran.out)
     assert ran.err.splitlines()[:3] == [
-        "hook.py:1:1: import: the module 'os' is not available to hooks",
+        "hook.py:1:1: import: the module 'os' is not available to hooks: it tells of the machine, and a hook sees none",
         "    import os",
         "    ^^^^^^^^^",
     ]
@@ -78,7 +108,9 @@ def test_json_is_the_whole_outcome(hookcell: Any, write_hook: Any, body: str, st
     outcome = json.loads(ran.out)
 
     assert (code, status) == (ran.status, outcome["status"])
-    assert {"message", "line", "source", "result", "error", "logs", "egress", "usage", "diagnostics"} < set(outcome)
+    assert {"message", "line", "source", "result", "error", "logs", "egress", "usage", "diagnostics", "causes"} < set(
+        outcome
+    )
     assert bool(outcome["logs"]) == (status != "rejected")
 
 

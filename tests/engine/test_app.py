@@ -7,16 +7,19 @@ import contextlib
 import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from engine.app import Engine, Hook, Limits
+from engine.app import Engine, Hook, Limits, _with_source
 from engine.config import Config
 from engine.errors import BadArguments, BadInput, BadSource, EngineError, UnknownPoint
-from engine.outcome import Outcome
+from engine.outcome import Cause, Outcome, Step
 from engine.points import point_named
+from engine.turn import _check_done
+from sandbox import wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -157,6 +160,69 @@ async def test_each_error_class_is_in_scope_and_keeps_its_name(
     assert error.items() <= read(outcome.error).items()
 
 
+CHAIN = """\
+def send(user):
+    try:
+        return user["phone"]
+    except KeyError as error:
+        raise ValueError("no number") from error
+
+def hook(user, context, cb):
+    send(user)
+"""
+
+
+async def test_what_led_to_an_error_is_told_with_the_source_of_each_line(run: Run) -> None:
+    """The error first, then its causes, each with its way through the hook's own file."""
+    outcome = await run(CHAIN, {"user": {"email": 1}, "context": {"connection": {}}})
+    causes = json.loads(outcome.json())["causes"]
+
+    assert ["ValueError: no number", True] == [outcome.message, causes[1].pop("message").startswith("KeyError: ")]
+    assert [
+        {
+            "message": "ValueError: no number",
+            "steps": [
+                {"line": 8, "function": "hook", "source": "send(user)"},
+                {"line": 5, "function": "send", "source": 'raise ValueError("no number") from error'},
+            ],
+        },
+        {"steps": [{"line": 3, "function": "send", "source": 'return user["phone"]'}]},
+    ] == causes
+
+
+async def test_an_error_that_was_raised_before_cb_got_it_tells_where(run: Run) -> None:
+    """The line is where cb was called; the causes say where the error comes from."""
+    outcome = await run(
+        "def hook(user, context, cb):\n    try:\n        1 / 0\n    except Exception as e:\n        cb(e)\n"
+    )
+
+    assert ("denied", "division by zero", 5, "cb(e)") == (
+        outcome.status,
+        outcome.message,
+        outcome.line,
+        outcome.source,
+    )
+    assert [("ZeroDivisionError: division by zero", "1 / 0")] == [
+        (cause.message, cause.steps[0].source) for cause in outcome.causes
+    ]
+
+
+async def test_a_line_that_the_source_does_not_have_is_told_without_a_text() -> None:
+    """A worker may say anything."""
+    steps = (Step(line=9_999_999, function="x"), Step(line=1, function=""))
+    told = _with_source(Outcome(status="raised", message="", line=7, causes=(Cause(message="E", steps=steps),)), "a\nb")
+
+    assert (None, [None, "a"]) == (told.source, [step.source for step in told.causes[0].steps])
+
+
+@pytest.mark.parametrize("status", ["ok", "no_callback", "bad_result", "out_of_memory", "timeout"])
+async def test_causes_come_with_an_error_or_not_at_all(status: Any) -> None:
+    """Anything else is no frame of a worker of ours."""
+    done = wire.Done(status, "", None, b"1" if status == "ok" else None, None, 0, 0, (wire.Cause("E", ()),))
+    with pytest.raises(wire.ProtocolError, match="causes"):
+        _check_done(done, SimpleNamespace(quiet=True), wire.Limits())
+
+
 async def test_an_exception_is_raised_with_its_line_and_source(run: Run) -> None:
     """The innermost line of the hook's own file, not that of a helper's caller."""
     outcome = await run(
@@ -215,7 +281,7 @@ async def test_a_result_that_is_too_large_is_told_both_sizes(run: Run) -> None:
 
 async def test_a_refused_source_is_rejected_with_every_finding(run: Run) -> None:
     """Nothing of it is run; each finding has its place."""
-    outcome = await run("import json\nimport os\n\ndef hook(user, context, cb):\n    cb(user.__class__)\n")
+    outcome = await run("import json\nimport os\n\ndef hook(user, context, cb):\n    cb(user.__mro__)\n")
 
     assert ("rejected", 2, "import os") == (outcome.status, outcome.line, outcome.source)
     assert [("import", 2, 1), ("attribute", 5, 8)] == [

@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from engine.outcome import Finding, LogEvent, Outcome, Usage
+from engine.outcome import Cause, Finding, LogEvent, Outcome, Step, Usage
 
 FULL = Outcome(
     status="denied",
@@ -19,6 +19,7 @@ FULL = Outcome(
     logs=(LogEvent(level="info", text="a", line=None, at="2026-01-01T00:00:00.000Z"),),
     usage=Usage(wall_ms=1.5, cpu_ms=0.5, peak_bytes=1),
     diagnostics=(Finding(rule="import", line=1, column=1, end=2, message="m", hint=""),),
+    causes=(Cause(message="Error: no", steps=(Step(line=2, function="send", source="raise Error('no')"),)),),
 )
 
 
@@ -35,6 +36,8 @@ def test_the_whole_outcome_is_one_json_object() -> None:
         "egress": [],
         "usage": {"wall_ms": 1.5, "cpu_ms": 0.5, "peak_bytes": 1},
         "diagnostics": [{"rule": "import", "line": 1, "column": 1, "end": 2, "message": "m", "hint": ""}],
+        "warnings": [],
+        "causes": [{"message": "Error: no", "steps": [{"line": 2, "function": "send", "source": "raise Error('no')"}]}],
     }
 
 
@@ -43,7 +46,7 @@ def test_what_an_outcome_does_not_say_is_empty() -> None:
     shown = json.loads(Outcome(status="ok", message="").json())
 
     assert (None, None, None, None) == (shown["line"], shown["source"], shown["result"], shown["error"])
-    assert ([], [], []) == (shown["logs"], shown["egress"], shown["diagnostics"])
+    assert [[]] * 5 == [shown[name] for name in ("logs", "egress", "diagnostics", "warnings", "causes")]
     assert {"wall_ms": 0.0, "cpu_ms": 0.0, "peak_bytes": 0} == shown["usage"]
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import msgspec
 import pytest
+import yaml
 
+from engine.app import Hook
 from engine.errors import BadArguments, UnknownPoint
 from engine.outcome import Outcome
 from engine.points import Point, _refuse_reference, all_points, point_named
 
 POINTS = list(all_points().values())
 MOST_BYTES = 1 << 20
+SCRIPTS = sorted(Path(__file__).parents[2].joinpath("scripts").glob("*.py"))
 
 
 @pytest.fixture(params=POINTS, ids=[point.id for point in POINTS])
@@ -53,6 +57,63 @@ def test_the_parameters_are_those_of_the_schema_and_cb(point: Point) -> None:
     """In the order in which a hook gets them."""
     assert "cb" == point.parameters[-1]
     assert set(point.parameters[:-1]) == set(point.arguments["properties"])
+
+
+def paths_of(value: Any, above: str = "") -> Iterator[str]:
+    """The dotted paths of all that is in JSON objects within each other."""
+    for name, below in value.items():
+        if isinstance(below, dict) and below:
+            yield from paths_of(below, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
+
+
+def test_the_fields_of_a_point_are_all_that_its_sample_has(point: Point) -> None:
+    """By their dotted paths; below a star there may be anything."""
+    opened = tuple(field.removesuffix("*") for field in point.fields if field.endswith(".*"))
+    unknown = [
+        path for path in paths_of(point.sample) if path not in point.fields and not f"{path}.".startswith(opened)
+    ]
+
+    assert [] == unknown
+    assert len(point.fields) == len(set(point.fields))
+
+
+def test_the_fields_of_a_point_are_those_of_the_model() -> None:
+    """As AUTH0.md section 1.4 lists them; what has no described fields is open."""
+    user = ("user.id", "user.username", "user.email", "user.last_password_reset")
+    connection = ("context.connection.id", "context.connection.name", "context.connection.tenant")
+
+    assert (*user, *connection) == point_named("post-change-password").fields
+    assert {"client.metadata.*", "scope", "audience", "context.*"} < set(point_named("credentials-exchange").fields)
+    assert {"recipient", "context.client.client_metadata.*"} < set(point_named("send-phone-message").fields)
+
+
+def test_a_field_that_is_only_described_may_hold_anything() -> None:
+    """AUTH0.md section 2.3 lists what is checked: the user is an object, and no more is asked of it."""
+    point = point_named("pre-user-registration")
+    for value in (None, "a@b.example", 1, {}):
+        assert point.validator.is_valid({"user": {"email": value}, "context": {"connection": {}, "request": value}})
+
+
+def no_findings(engine_thread: Any, source: str, point: str) -> bool:
+    """Whether a check has nothing to say."""
+    checked = engine_thread.wait(engine_thread.engine.check(Hook(source, point)))
+    assert ("ok", (), ()) == (checked.status, checked.diagnostics, checked.warnings)
+    return True
+
+
+def test_a_starter_is_checked_without_a_warning(point: Point, engine_thread: Any) -> None:
+    """What the editor shows first has no marks in it."""
+    assert no_findings(engine_thread, point.starter, point.id)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_sample_script_is_checked_without_a_warning(path: Path, engine_thread: Any) -> None:
+    """The samples are what authors copy."""
+    cases = yaml.safe_load(path.with_suffix(".cases.yaml").read_text(encoding="utf-8"))
+
+    assert no_findings(engine_thread, path.read_text(encoding="utf-8"), cases["point"])
 
 
 def test_a_default_response_fits_its_own_schema(point: Point) -> None:

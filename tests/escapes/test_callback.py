@@ -33,6 +33,14 @@ HOSTILE = {
     "unequal to None": "Equal",
     "bytes": "b'x'",
     "nan": "float('nan')",
+    "any attribute": "Any()",
+    "any attribute of an error": "AnyError()",
+    "dict that lies": "Mapped(message='x')",
+    "dict without a message": "Mapped()",
+    "dict with any attribute": "{'message': Any()}",
+    "group": "ExceptionGroup('several', [ValueError('x'), AnyError()])",
+    "class that is never true": "Any",
+    "own class as an error class": "AnyError",
 }
 PRELUDE = """
 class Raises:
@@ -58,6 +66,21 @@ class Fields(Error):
 class Equal(Exception):
     def __eq__(self, other):
         raise ValueError("mine")
+class Any:
+    def __getattr__(self, name):
+        return self
+    def __str__(self):
+        raise ValueError("mine")
+    __repr__ = __bool__ = __len__ = __iter__ = __call__ = __hash__ = __str__
+    def __format__(self, spec):
+        raise ValueError("mine")
+    __getitem__ = __contains__ = __eq__ = __ne__ = __format__
+class AnyError(Any, Exception):
+    pass
+class Mapped(dict):
+    def get(self, *given):
+        raise ValueError("mine")
+    __getitem__ = __missing__ = __contains__ = __iter__ = __str__ = __repr__ = items = keys = get
 """
 
 

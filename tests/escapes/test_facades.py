@@ -20,7 +20,6 @@ LIVE = [
     "datetime.sys",
     "uuid.os",
     "uuid.getnode",
-    "collections.abc",
     "typing.sys",
     "typing.get_type_hints",
     "functools.update_wrapper",
@@ -39,10 +38,24 @@ LIVE = [
     "hmac.HMAC",
     "itertools.nothing",
     "enum.EnumType",
+    "abc.ABCMeta",
+    "types.FunctionType",
+    "types.CodeType",
+    "typing.get_overloads",
+    "typing.runtime_checkable",
+    "csv.field_size_limit",
+    "csv.register_dialect",
+    "calendar.setfirstweekday",
+    "contextlib.redirect_stdout",
+    "email.utils.make_msgid",
+    "io.open",
+    "operator.setitem",
+    "zlib.decompressobj",
+    "struct.Struct",
+    "collections.abc.sys",
 ]
-ABSENT = (
-    "os sys subprocess socket threading ctypes pickle marshal inspect gc types importlib builtins operator io".split()
-)
+ABSENT = "os sys subprocess socket threading ctypes pickle marshal inspect gc importlib builtins weakref".split()
+THIEF = "class Thief:\n    def __ror__(self, other):\n        self.loot = other\n"
 STATE_BY_WRITE = {
     "a flag of re": ("re.A.stash = 'PW' + 'NED'", "re.A.stash"),
     "a cached function": ("urlsplit.stash = 'PW' + 'NED'", "urlsplit.stash"),
@@ -93,17 +106,97 @@ POISON = {
         "Error('a') == Error('a')",
         False,
     ),
+    "a template of re": (
+        "class T(str):\n    def __getitem__(self, place):\n        return 'xyz'[place]\nre.compile('(a)').sub(T(r'<\\1>'), 'a')",
+        "re.sub('(a)', r'<\\1>', 'a')",
+        "<a>",
+    ),
+    "a pattern with flags that answer": (
+        (
+            "class F(int):\n    def __and__(self, other):\n        return 0\n    def __or__(self, other):\n        return 2\n"
+            "re.search('zq', 'zq', F(0))"
+        ),
+        "re.search('zq', 'ZQ') is None",
+        True,
+    ),
+    "flags that are equal to all": (
+        (
+            "class F:\n    def __hash__(self):\n        return 0\n    def __eq__(self, other):\n        return True\n"
+            "    def __and__(self, other):\n        return 0\n    def __or__(self, other):\n        return 2\n    __ror__ = __or__\n"
+            "try:\n    re.compile('zqq', F())\nexcept TypeError:\n    pass"
+        ),
+        "re.search('zqq', 'ZQQ') is None",
+        True,
+    ),
+    "the table of quote, by a number that formats itself": (
+        (
+            "class I(int):\n    def __format__(self, spec):\n        return '<script>'\n"
+            "class B(bytes):\n    def __iter__(self):\n        yield I(60)\n"
+            "class S(str):\n    def encode(self, *given):\n        return B(b'<')\nquote(S('<'))"
+        ),
+        "quote('<')",
+        "%3C",
+    ),
+    "the table of quote, by what is safe": (
+        (
+            "class B(bytes):\n    def __iter__(self):\n        yield from range(128)\n"
+            "class S(str):\n    def encode(self, *given):\n        return B(b'!')\nquote('<', S('!'))"
+        ),
+        "quote('<', '!')",
+        "%3C",
+    ),
+    "the hash of a Fraction": (
+        (
+            "class H:\n    def __hash__(self):\n        return 1\n    def __eq__(self, other):\n        return other == 1\n"
+            "    def __index__(self):\n        return 1\n    def __mul__(self, other):\n        return self\n"
+            "    def __floordiv__(self, other):\n        return self\n    def __abs__(self):\n        return 5\n"
+            "    def __lt__(self, other):\n        return False\n    __gt__ = __ge__ = __lt__\n"
+            "class N(int):\n    @property\n    def numerator(self):\n        return H()\n"
+            "{fractions.Fraction(N(1), 2)}"
+        ),
+        "fractions.Fraction(1, 2) in {0.5: 1}",
+        True,
+    ),
+    "a property of a network": (
+        (
+            "class X(ipaddress.IPv4Network):\n    broadcast_address = ipaddress.IPv4Address('8.8.8.8')\n"
+            "    @property\n    def network_address(self):\n        return ipaddress.IPv4Address('10.0.0.0')\n"
+            "    @network_address.setter\n    def network_address(self, value):\n        pass\n"
+            "X('10.0.0.0/8').is_global"
+        ),
+        "ipaddress.ip_network('10.0.0.0/8').is_global",
+        False,
+    ),
+    "the metadata of fields": (
+        (
+            f"{THIEF}thief = Thief()\ndataclasses.field().metadata | thief\ntry:\n    thief.loot['a'] = 1\n"
+            "except TypeError:\n    pass"
+        ),
+        "dict(dataclasses.field().metadata)",
+        {},
+    ),
+    "the members of an Enum": (
+        f"{THIEF}thief = Thief()\nhttp.HTTPStatus.__members__ | thief\nthief.loot.clear()",
+        "[http.HTTPStatus['OK'].phrase, len(http.HTTPStatus.__members__) > 50]",
+        ["OK", True],
+    ),
+    "the members of flags": (
+        "class I(int):\n    pass\nre.A | I(1 << 20)\nstring.Template.flags | I(1 << 20)",
+        "[str(type(re.A | (1 << 20)).__name__), str(type(string.Template.flags | (1 << 20)).__name__)]",
+        ["int", "int"],
+    ),
 }
 IMPORTS = """
-import collections, copy, decimal, functools, ipaddress, json, random, re, statistics, typing, uuid
-from urllib.parse import urlsplit
+import collections, copy, dataclasses, decimal, fractions, functools, http, ipaddress, json, random, re, statistics
+import string, time, typing, uuid
+from urllib.parse import quote, urlsplit
 """
 
 
 @pytest.mark.parametrize("path", LIVE)
 def test_a_name_that_the_map_does_not_offer_is_refused_at_import(reach: Callable[..., Outcome], path: str) -> None:
     """`from json import codecs` is a finding; the interpreter's own table of modules is not asked."""
-    module, name = path.split(".")
+    module, _, name = path.rpartition(".")
     outcome = reach(name, before=f"from {module} import {name}\n")
 
     assert ("rejected", "import") == (outcome.status, outcome.diagnostics[0].rule)
@@ -112,10 +205,11 @@ def test_a_name_that_the_map_does_not_offer_is_refused_at_import(reach: Callable
 @pytest.mark.parametrize("path", LIVE)
 def test_a_name_that_the_map_does_not_offer_is_no_attribute(reach: Callable[..., Outcome], path: str) -> None:
     """The facade has what the map says, and no module behind it."""
-    module, name = path.split(".")
+    module, _, name = path.rpartition(".")
     outcome = reach(f"{module}.{name}", before=f"import {module}\n")
 
-    assert ("raised", f"AttributeError: a hook's {module} does not offer {name!r}") == (outcome.status, outcome.message)
+    assert "raised" == outcome.status
+    assert outcome.message.startswith(f"AttributeError: a hook's {module} does not offer {name!r}")
 
 
 @pytest.mark.parametrize("name", ABSENT)
@@ -130,7 +224,7 @@ def test_a_module_that_reaches_the_machine_is_refused(reach: Callable[..., Outco
 @pytest.mark.parametrize("name", ["os", "sandbox.hook", "json.decoder", "builtins", "__main__", "_io", "json\\0", ""])
 def test_require_asks_the_map_too(reach: Callable[..., Outcome], name: str) -> None:
     """`require` gives facades only."""
-    outcome = reach(f"require('{name}')")
+    outcome = reach(f"require(str('{name}'))")
 
     assert ("raised", True) == (outcome.status, outcome.message.startswith("ModuleNotFoundError"))
 
@@ -262,6 +356,113 @@ def test_a_type_annotation_is_never_evaluated(attack: Callable[..., Outcome], ho
     before = "import typing\nx: typing.Optional['cb(1)'] = None\ndef f(a: 'cb(2)') -> 'cb(3)':\n    pass\n"
 
     assert ("ok", 1) == ((out := attack(hook_of("cb(None, 1)", before))).status, out.value())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "abc.abstractmethod(json.dumps)",
+        "contextlib.contextmanager(json.dumps)",
+        "functools.lru_cache(json.dumps)",
+        "functools.cache(uuid.UUID)",
+        "functools.total_ordering(uuid.UUID)",
+        "dataclasses.dataclass(uuid.UUID)",
+        "dataclasses.dataclass(typing.Protocol)",
+    ],
+)
+def test_a_decorator_that_writes_takes_the_hooks_own_things_only(reach: Callable[..., Outcome], call: str) -> None:
+    """A mark on a function of a facade would be there in the next job."""
+    outcome = reach(call, before="import abc, contextlib, dataclasses, functools, json, typing, uuid\n")
+
+    assert ("raised", True) == (outcome.status, outcome.message.startswith("TypeError: "))
+    assert "hook's own" in outcome.message
+
+
+@pytest.mark.parametrize("name", ["final", "no_type_check", "overload", "override"])
+def test_a_mark_for_type_checkers_is_written_nowhere(
+    attack: Callable[..., Outcome], hook_of: Callable[..., str], name: str
+) -> None:
+    """typing.final sets an attribute of whatever it is given, and typing.overload keeps it."""
+    before = f"import json\nfrom typing import {name}\n"
+
+    assert attack(hook_of(f"cb(None, {name}(json.dumps) is json.dumps)", before)).value() is True
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "class M(typing.Type):\n    pass",
+        "class M(typing.Type[int]):\n    pass",
+        "class M(type(dataclasses.field())):\n    pass",
+        "class M(functools.cached_property):\n    pass",
+        "class M(enum.IntEnum, typing.Type):\n    pass",
+        "M = enum.Enum('M', {'__del__': 1})",
+        "M = typing.Type('M', (), {})",
+        "M = types.SimpleNamespace(**{'__reduce_ex__': 1})",
+        "M = types.SimpleNamespace({'__deepcopy__': 1})",
+        "class S(types.SimpleNamespace):\n    pass\nM = S().__replace__(**{'__reduce_ex__': 1})",
+        "class S(str):\n    def startswith(self, *_):\n        return False\nM = types.SimpleNamespace(**{S('__copy__'): 1})",
+    ],
+)
+def test_no_class_of_a_facade_makes_what_a_class_statement_cannot(
+    reach: Callable[..., Outcome], statement: str
+) -> None:
+    """Classes of classes, source text out of field names, and objects with special names in them."""
+    outcome = reach("M", statement, before="import dataclasses, enum, functools, types, typing\n")
+
+    assert outcome.status in ("raised", "rejected")
+    assert outcome.message.startswith(("TypeError: ", "AttributeError: ")) or outcome.status == "rejected"
+
+
+def test_a_field_of_a_dataclass_comes_from_an_annotation(reach: Callable[..., Outcome]) -> None:
+    """A TypedDict may have any text as a key, and dataclass makes source text of it."""
+    before = "import dataclasses, typing\nT = typing.TypedDict('T', {'x=print(1)': int})\nclass D(T):\n    pass\n"
+
+    assert "raised" == reach("dataclasses.dataclass(D)", before=before).status
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "operator.attrgetter('__globals__')(json.dumps)",
+        "operator.attrgetter('a', 'gi_frame')(x for x in [])",
+        "operator.attrgetter('real.__class__.__mro__')(1)",
+        "operator.attrgetter(Name('__globals__'))(json.dumps)",
+        "operator.methodcaller('__subclasses__')(Error)",
+        "operator.methodcaller('__reduce_ex__', 4)(Error('x'))",
+        "operator.methodcaller('register', str)(typing.Mapping)",
+        "operator.methodcaller('format', Error('x'))('{0.__class__.__mro__}')",
+    ],
+)
+def test_operator_reads_as_the_hook_does(reach: Callable[..., Outcome], expression: str) -> None:
+    """The standard attrgetter and methodcaller read past every guard."""
+    outcome = reach(expression, before="import json, operator, typing\nclass Name(str):\n    pass\n")
+
+    assert "raised" == outcome.status
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("json()", "'module' object is not callable"),
+        ("require()", "require() missing 1 required positional argument: 'module'"),
+        ("functools.wraps()", "wraps() missing 1 required positional argument: 'wrapped'"),
+        ("functools.lru_cache(1, 2, 3)", "lru_cache() takes from 0 to 2 positional arguments but 3 were given"),
+        ("operator.methodcaller('a')()", "methodcaller() missing 1 required positional argument: 'obj'"),
+        (
+            "collections.namedtuple()",
+            "namedtuple() missing 2 required positional arguments: 'typename' and 'field_names'",
+        ),
+        ("enum.Enum()", "EnumType.__call__() missing 1 required positional argument: 'value'"),
+        ("zoneinfo.ZoneInfo()", "ZoneInfo() missing 1 required positional argument: 'key'"),
+        ("typing.final()", "final() missing 1 required positional argument: 'decorated'"),
+    ],
+)
+def test_errors_tell_the_names_that_hooks_know(reach: Callable[..., Outcome], call: str, message: str) -> None:
+    """What stands for a function is told by its name, without a path or a class of ours."""
+    before = "import collections, enum, functools, json, operator, typing, zoneinfo\n"
+
+    assert "TypeError: " + message == reach(call, before=before).message
 
 
 def test_json_hooks_get_plain_values(attack: Callable[..., Outcome], hook_of: Callable[..., str]) -> None:

@@ -9,42 +9,143 @@ import pytest
 from engine.outcome import Outcome
 
 TEMPLATES = {
-    "format": "'{0.__class__}'.format(user)",
-    "keyword": "'{u.__class__}'.format(u=user)",
+    "past the class": "'{0.__class__.__mro__}'.format(user)",
+    "past the name of the class": "'{0.__class__.__name__.__class__.__subclasses__}'.format(user)",
+    "keyword": "'{u.__globals__}'.format(u=hook)",
     "chain": "'{0.__init__.__globals__}'.format(Error)",
-    "item then attribute": "'{0[0].__class__}'.format([user])",
-    "private": "'{0._send}'.format(console)",
+    "past a method": "'{0.__len__.__self__}'.format(user)",
+    "item then attribute": "'{0[0].__globals__}'.format([hook])",
+    "attribute then item": "'{0.__globals__[json]}'.format(hook)",
     "globals of cb": "'{0.__globals__}'.format(cb)",
-    "conversion": "'{0.__class__!r}'.format(user)",
-    "nested in the spec": "'{0:{1.__class__}}'.format(1, user)",
-    "format_map": "'{u.__class__}'.format_map({'u': user})",
+    "conversion": "'{0.__globals__!r}'.format(cb)",
+    "nested in the spec": "'{0:{1.__globals__}}'.format(1, cb)",
+    "format_map": "'{u.__globals__}'.format_map({'u': cb})",
     "frame": "'{0.gi_frame}'.format(x for x in ())",
     "mro": "'{0.mro}'.format(int)",
-    "through getattr": "getattr('{0.__class__}', 'format')(user)",
-    "through map": "list(map('{0.__class__}'.format, [user]))",
-    "through partial": "require('functools').partial('{0.__class__}'.format)(user)",
-    "joined": "('{0.__cla' + 'ss__}').format(user)",
-    "of a subclass": "Text('{0.__class__}').format(user)",
-    "of a subclass by getattr": "getattr(Text('{0.__class__}'), 'format')(user)",
+    "through getattr": "getattr('{0.__globals__}', 'format')(cb)",
+    "through map": "list(map('{0.__globals__}'.format, [cb]))",
+    "through partial": "require('functools').partial('{0.__globals__}'.format)(cb)",
+    "joined": "('{0.__glo' + 'bals__}').format(cb)",
+    "of a subclass": "Text('{0.__globals__}').format(cb)",
+    "of a subclass by getattr": "getattr(Text('{0.__globals__}'), 'format')(cb)",
+    "unbound": "str.format('{0.__globals__}', cb)",
+    "unbound map": "str.format_map('{u.__globals__}', {'u': cb})",
+    "unbound of a subclass": "Text.format('{0.__globals__}', cb)",
+    "unbound by getattr": "getattr(str, 'format')('{0.__globals__}', cb)",
+    "unbound by map": "list(map(str.format, ['{0.__globals__}'], [cb]))",
+    "unbound by partial": "require('functools').partial(str.format, '{0.__globals__}')(cb)",
+    "unbound by reduce": "require('functools').reduce(str.format, [cb], '{0.__globals__}')",
+    "called by its own call": "str.format.__call__('{0.__globals__}', cb)",
+    "a method of a class": "Kept().shown(cb)",
+    "an alias of a method": "Kept.shown('{0.__globals__}', cb)",
+    "a property": "Kept().held('{0.__globals__}', cb)",
+    "a field of a class": "Kept.made('{0.__globals__}', cb)",
+    "through super": "Text('{0.__globals__}').through(cb)",
+    "map through super": "Text('{x.__globals__}').mapped(x=cb)",
+    "through a descriptor": "Text('{0.__globals__}').own(cb)",
+    "as the format of an object": "format(Shown(), '{0.__globals__}')",
+    "as the format of a field": "'{0:x}'.format(Shown())",
+    "a second round": "'{0.template}'.format(Shown()).format(cb)",
+    "a text that is another": "Twice('{}').format(cb)",
 }
+RUN_TIME = {  # judged by whose it is
+    "past the class of a function": "'{0.__class__.__dict__}'.format(hook)",
+    "past the class of a facade": "'{0.__class__.offered}'.format(require('json'))",
+    "dict of a facade": "'{0.__dict__}'.format(require('json'))",
+    "dict of a class": "'{0.__dict__}'.format(Error)",
+    "method in the dict of a class": "'{0.__dict__[format]}'.format(str)",
+    "dict of an argument": "'{0.__dict__}'.format(user)",
+    "private": "'{0._send}'.format(console)",
+    "private unbound": "str.format('{0._send}', console)",
+    "private of a facade": "'{0._title}'.format(require('json'))",
+    "private of an argument": "'{0._x}'.format(user)",
+    "object of an error": "'{0.obj}'.format(AttributeError())",
+    "register": "'{0.register}'.format(require('typing').Mapping)",
+}
+BEFORE = """
+class Text(str):
+    own = str.format
+    def through(self, *given):
+        return super().format(*given)
+    def mapped(self, **given):
+        return super().format_map(given)
+class Twice(str):
+    def __str__(self):
+        return "{0.__globals__}"
+    def __format__(self, spec):
+        return "{0.__globals__}"
+    def __iter__(self):
+        return iter("{0.__globals__}")
+    def __getitem__(self, place):
+        return "{0.__globals__}"[place]
+    def format(self, *given):
+        return str.format(str(self), *given)
+class Kept:
+    shown = "{1.__globals__}".format
+    made = str.format
+    @property
+    def held(self):
+        return str.format
+    def shown(self, given):
+        return str.format("{0.__globals__}", given)
+Kept.shown = "{0.__globals__}".format
+class Shown:
+    template = "{0.__globals__}"
+    def __format__(self, spec):
+        return "{0.__globals__}".format(cb)
+"""
 
 
 @pytest.mark.parametrize("expression", TEMPLATES.values(), ids=TEMPLATES.keys())
 def test_a_template_cannot_read_what_the_hook_cannot(reach: Callable[..., Outcome], expression: str) -> None:
-    """str.format is no way round the attribute guard."""
-    outcome = reach(expression, before="class Text(str):\n    pass\n")
+    """str.format is no way round the attribute guard, bound, unbound or kept under another name."""
+    outcome = reach(expression, before=BEFORE)
 
     assert outcome.status == "raised"
     assert outcome.message.startswith("AttributeError: a hook may not use the attribute")
 
 
-@pytest.mark.parametrize("expression", ["str.format", "str.format_map", "Text.format", "getattr(str, 'format')"])
-def test_the_unbound_format_is_refused(reach: Callable[..., Outcome], expression: str) -> None:
-    """The C function itself, to be called on a template later, is not handed out."""
-    outcome = reach(f"{expression}('{{0.__class__}}', user)", before="class Text(str):\n    pass\n")
+@pytest.mark.parametrize("expression", RUN_TIME.values(), ids=RUN_TIME.keys())
+def test_a_template_reads_private_and_special_names_as_the_hook_does(
+    reach: Callable[..., Outcome], expression: str
+) -> None:
+    """What an attribute leads to is judged in a field of a template too."""
+    outcome = reach(expression, "user['_x'] = 1\n")
 
     assert outcome.status == "raised"
-    assert "on a text, not on the class" in outcome.message
+    assert outcome.message.startswith(
+        (
+            "AttributeError: '_",
+            "AttributeError: a hook may not",
+            "AttributeError: type object",
+            "AttributeError: there is no field",
+            "TypeError: vars() is",
+        )
+    )
+
+
+def test_an_unbound_format_formats(attack: Callable[..., Outcome], hook_of: Callable[..., str]) -> None:
+    """What a hook gets for `str.format` does what it should, with what is public and its own."""
+    body = """
+    class Own:
+        def __init__(self):
+            self._x = 1
+            self.y = [2]
+    given = ["{0.email} {0.__class__.__name__}", "{0._x} {0.y[0]} {0.__dict__[_x]}"]
+    cb(None, [str.format(given[0], user)[-4:], str.format(given[1], Own()), str.format_map("{a}", {"a": 1})])
+    """
+    outcome = attack(hook_of(body))
+
+    assert ("ok", ["dict", "1 2 1", "1"]) == (outcome.status, outcome.value())
+
+
+@pytest.mark.parametrize("text", ["5", "None", "b'{}'", "['{0.__globals__}']", "Text", "Sly()"])
+def test_a_format_is_of_a_text(reach: Callable[..., Outcome], text: str) -> None:
+    """The first argument of the unbound method is a text by its type, whatever it says of itself."""
+    before = "class Text(str):\n    pass\nclass Sly:\n    def __getattr__(self, name):\n        return str\n"
+    outcome = reach(f"str.format({text}, cb)", before=before)
+
+    assert ("raised", True) == (outcome.status, outcome.message.startswith("TypeError: a format is a text, not a "))
 
 
 @pytest.mark.parametrize("name", ["Formatter", "formatter_parser"])
@@ -57,7 +158,7 @@ def test_string_formatter_is_not_offered(reach: Callable[..., Outcome], name: st
 
 def test_an_f_string_is_checked_like_any_expression(reach: Callable[..., Outcome]) -> None:
     """The expressions in an f-string are part of the tree, those in its format specification too."""
-    outcome = reach("f'{user:{user.__class__}}'")
+    outcome = reach("f'{user:{user.__class__.__mro__}}'")
 
     assert ("rejected", "attribute") == (outcome.status, outcome.diagnostics[0].rule)
 
@@ -108,4 +209,6 @@ def test_a_width_of_a_billion_runs_out_of_memory_alone(
 
 def test_an_automatic_number_before_an_attribute_passes_the_guard_too(reach: Callable[..., Outcome]) -> None:
     """`{.name}` is `{0.name}`."""
-    assert "raised" == reach("'{.__class__}'.format(user)").status
+    assert "raised" == reach("'{.__globals__}'.format(cb)").status
+    assert "raised" == reach("'{}{.__globals__}'.format(1, cb)").status
+    assert "raised" == reach("'{[0].__globals__}'.format([cb])").status

@@ -26,6 +26,29 @@ READS = {
     "async generator frame": "(x async for x in user).ag_frame",
     "async generator code": "(x async for x in user).ag_code",
     "code bytes": "user.co_code",
+    "frame of a class": "type(x for x in ()).gi_frame",
+    "traceback of an error": "Error('').__traceback__",
+}
+HELD = {  # forms that hand a live traceback or generator to the hook
+    "exit": "class Held:\n    def __enter__(self):\n        return self\n    def __exit__(self, *given):\n        USE(given[2])\nwith Held():\n    1 / 0\n",
+    "exit of what returns": "class Held:\n    def __enter__(self):\n        return self\n    def __exit__(self, kind, error, trace):\n        kept.append(trace)\n        return True\nkept = []\nwith Held():\n    1 / 0\nUSE(kept[0])\n",
+    "generator": "def numbers():\n    USE(own)\n    yield 1\nown = numbers()\nnext(own)\n",
+    "generator of another": "def numbers():\n    yield from inner\ninner = (USE(own) for x in [1])\nown = numbers()\nnext(own)\n",
+    "iter": "class Held:\n    def __iter__(self):\n        yield 1\nUSE(Held().__iter__())\n",
+}
+USES = {
+    "frame of a traceback": "getattr(held, 'tb_frame')",
+    "next of a traceback": "getattr(held, 'tb_next', None)",
+    "frame of a generator": "getattr(held, 'gi_frame')",
+    "template": "'{0.tb_frame.f_back.f_globals}'.format(held)",
+    "template of a generator": "'{0.gi_frame.f_builtins}'.format(held)",
+    "a copy": "require('copy').copy(held).no_such_thing",
+    "a deep copy": "require('copy').deepcopy(held).no_such_thing",
+    "its class": "type(held)(held)",
+    "an object of its class": "object.__new__(type(held))",
+    "its dict": "vars(held)",
+    "a write": "[0 for held.stash in [None]]",
+    "a write by name": "setattr(held, 'tb_next', None)",
 }
 
 
@@ -48,7 +71,17 @@ def test_a_frame_by_a_computed_name_is_refused(reach: Callable[..., Outcome], na
     )
 
     assert outcome.status == "raised"
-    assert outcome.message == f"AttributeError: a hook may not use the attribute {name!r}"
+    assert outcome.message.startswith(f"AttributeError: a hook may not use the attribute {name!r}")
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES.keys())
+@pytest.mark.parametrize("lines", HELD.values(), ids=HELD.keys())
+def test_what_holds_a_frame_does_not_hand_it_out(reach: Callable[..., Outcome], lines: str, use: str) -> None:
+    """`__exit__` gets a traceback, and a generator may hold itself: neither tells, takes or changes a frame."""
+    body = lines.replace("USE(", "use(")
+    outcome = reach("told[0]", f"told = []\ndef use(held):\n    told.append({use})\n{body}")
+
+    assert ("raised", True) == (outcome.status, outcome.message.startswith(("AttributeError: ", "TypeError: ")))
 
 
 def test_augmented_assignment_does_not_read_a_frame(reach: Callable[..., Outcome]) -> None:

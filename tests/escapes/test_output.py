@@ -62,14 +62,34 @@ deep = []
 for i in range(150):
     deep = [deep]
 """
+LIES = """
+class Lies(BASE):
+    def __iter__(self):
+        raise ValueError
+    def __len__(self):
+        raise ValueError
+    def __getitem__(self, place):
+        raise ValueError
+    def __getattr__(self, name):
+        raise ValueError
+    def __str__(self):
+        raise ValueError
+    __repr__ = __int__ = __float__ = __index__ = __bool__ = __reversed__ = __contains__ = __copy__ = __len__
+    def __add__(self, other):
+        raise ValueError
+    __radd__ = __mul__ = __format__ = __add__
+"""
 SUBCLASSES = {
     "str": ("class S(str):\n    def encode(self, *a):\n        return b'evil'\n", "S('text')", "text"),
-    "str as a key": (
-        "class S(str):\n    def __eq__(self, o):\n        return True\n    def __init__(self, *a):\n        pass\n",
-        "[S('text')]",
-        ["text"],
-    ),
-    "int": ("class I(int):\n    def __eq__(self, o):\n        return True\n", "I(5)", 5),
+    "str by init": ("class S(str):\n    def __init__(self, *a):\n        pass\n", "[S('text')]", ["text"]),
+    "str that lies": (LIES.replace("BASE", "str"), "[Lies('text')]", ["text"]),
+    "str as a key": (LIES.replace("BASE", "str"), "{Lies('text'): {Lies('a'): 1}}", {"text": {"a": 1}}),
+    "int": ("class I(int):\n    def __lt__(self, o):\n        return True\n", "I(5)", 5),
+    "int that lies": (LIES.replace("BASE", "int"), "[Lies(5)]", [5]),
+    "float that lies": (LIES.replace("BASE", "float"), "Lies(2.5)", 2.5),
+    "list with an iterator": (LIES.replace("BASE", "list"), "Lies([1, 2])", [1, 2]),
+    "tuple with an iterator": (LIES.replace("BASE", "tuple"), "Lies((1, 2))", [1, 2]),
+    "dict with an iterator": (LIES.replace("BASE", "dict"), "Lies(a=1)", {"a": 1}),
     "float": ("class F(float):\n    pass\n", "F(1.5)", 1.5),
     "dict": ("class D(dict):\n    def items(self):\n        raise ValueError\n", "D(a=1)", {"a": 1}),
     "dict that lies": ("class D(dict):\n    def items(self):\n        return [('b', hook)]\n", "D(a=1)", {"a": 1}),
@@ -163,6 +183,17 @@ def test_a_subclass_is_rebuilt_as_what_it_extends(
     outcome = attack(hook_of(f"cb(None, {expression})", before))
 
     assert ("ok", plain) == (outcome.status, outcome.value() if outcome.status == "ok" else outcome.message)
+
+
+@pytest.mark.parametrize("name", ["__eq__", "__hash__"])
+@pytest.mark.parametrize("base", ["str", "int", "float", "tuple"])
+def test_a_text_or_number_of_the_hooks_own_equals_what_it_extends(
+    reach: Callable[..., Outcome], base: str, name: str
+) -> None:
+    """Such a value is compared by C code, in ours and in later jobs: a class may not say itself what it equals."""
+    outcome = reach("S", before=f"class S({base}):\n    def {name}(self, *given):\n        return 1\n")
+
+    assert f"TypeError: a class that derives from {base} may not change {name}" == outcome.message
 
 
 def test_a_response_is_read_when_it_is_given(attack: Callable[..., Outcome], hook_of: Callable[..., str]) -> None:

@@ -33,26 +33,42 @@ def test_no_proxy_hands_out_the_format_of_c(attack: Callable[..., Outcome], prox
         "class S(str):\n    pass\n"
         "def hook(user, context, cb):\n"
         f"    fmt = {proxy}\n"
-        "    cb(None, fmt('{0.__class__}', cb))\n"
+        "    cb(None, fmt('{0.__globals__}', cb))\n"
     )
     outcome = attack(source)
 
     assert "raised" == outcome.status
-    assert b"class" not in bytes(outcome.result)
+    assert b"null" == bytes(outcome.result)
 
 
 @pytest.mark.parametrize(
     "value", ["A().m", "hook", "cb", "console", "require", "len", "list[int]", "int | str", "typing.List[int]", "json"]
 )
-def test_type_does_not_tell_the_class_of_what_is_no_value(attack: Callable[..., Outcome], value: str) -> None:
-    """Their classes make proxies, and pieces of the engine."""
+@pytest.mark.parametrize(
+    "use",
+    [
+        "type({})(str, 1)",
+        "type({})()",
+        "object.__new__(type({}))",
+        "type({}).__new__(type({}))",
+        "type({}).__call__(str, (int,))",
+        "{}.__class__(str, 1)",
+        "type(type({}))('X', (), {{}})",
+        "made(type({}))",
+        "[0 for type({}).stash in [1]]",
+        "setattr(type({}), 'stash', 1)",
+    ],
+)
+def test_the_class_of_what_is_no_value_makes_nothing(attack: Callable[..., Outcome], value: str, use: str) -> None:
+    """Their classes make proxies, and pieces of the engine: what `type` tells of them has the name alone."""
     source = (
         "import json, typing\nclass A:\n    def m(self):\n        pass\n"
-        f"def hook(user, context, cb):\n    cb(None, str(type({value})))\n"
+        "def made(kind):\n    class B(kind):\n        pass\n    return B\n"
+        f"def hook(user, context, cb):\n    cb(None, str({use.format(*[f'({value})'] * 2)}))\n"
     )
     outcome = attack(source)
 
-    assert ("raised", True) == (outcome.status, "type() does not tell" in outcome.message)
+    assert ("raised", True) == (outcome.status, outcome.message.startswith("TypeError: ")), outcome.message
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sandbox import wire
 from sandbox.compiler import HOOK_FILENAME, check
+from sandbox.wire import Advice
 
 PARAMETERS = ("user", "context", "cb")
 pytestmark = pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")  # of a source's own
@@ -153,9 +154,92 @@ def test_the_name_of_the_file_is_not_the_source_s_to_choose() -> None:
     assert HOOK_FILENAME == "<hook>"
 
 
+@pytest.mark.parametrize("nearest", ["jsn", "reqests", "a" * 5_000, "", "os", "é", "../json"])
+def test_a_dependency_that_is_not_mapped_is_refused(nearest: str) -> None:
+    checked = check("def hook(user, context, cb):\n    cb()\n", PARAMETERS, ("json", nearest))
+    (found,) = checked.diagnostics
+
+    assert ("dependency", 1, 1, 2) == (found.rule, found.line, found.column, found.end)
+    assert found.hint
+    assert checked.code is None
+    wire.parse(wire.pack(checked)[wire.PREFIX_BYTES :], wire.replies)
+
+
+def test_dependencies_that_are_mapped_are_no_finding() -> None:
+    checked = check("def hook(user, context, cb):\n    cb()\n", PARAMETERS, ("json", "urllib.parse"))
+
+    assert ((), True) == (checked.diagnostics, checked.code is not None)
+
+
+@pytest.mark.parametrize(
+    ("call", "places"),
+    [
+        ("x = require('lodash')", [(1, 5, 22)]),
+        ("x = require('json').dumps(require('jsn'))", [(1, 27, 41)]),
+        ("def f():\n    return require('os')", [(2, 12, 25)]),
+        ("require('json')\nrequire('urllib.parse')", []),
+        ("require(name)", []),
+        ("require(b'os')", []),
+        ("require('os', 1)", []),
+        ("require()", []),
+        ("x.require('os')", []),
+        ("def require(name):\n    return name\nrequire('os')", []),
+        ("for require in ():\n    require('os')", []),
+    ],
+)
+def test_a_module_required_by_its_name_must_be_mapped(call: str, places: list[Any]) -> None:
+    found = check(call, PARAMETERS).diagnostics
+
+    assert places == [(finding.line, finding.column, finding.end) for finding in found]
+    assert {"import"} >= {finding.rule for finding in found}
+
+
+def test_findings_of_all_kinds_come_together_in_order() -> None:
+    """Dependencies, the policy's, modules asked for, the entry's: one list."""
+    source = "x = require('lodash')\nimport os\ndef hook(a):\n    eval('1')\n"
+    found = check(source, PARAMETERS, ("lodash",), Advice(())).diagnostics
+
+    assert ["dependency", "import", "import", "arity", "builtin"] == [finding.rule for finding in found]
+    assert sorted(found, key=lambda finding: (finding.line, finding.column)) == list(found)
+
+
+def test_no_more_findings_than_a_frame_takes() -> None:
+    source = "\n".join(f"require('os{n}'); import os" for n in range(100))
+    checked = check(source, PARAMETERS, tuple(f"none{n}" for n in range(100)), Advice(()))
+
+    assert 100 == len(checked.diagnostics)
+    wire.parse(wire.pack(checked)[wire.PREFIX_BYTES :], wire.replies)
+
+
+def test_a_refused_source_has_warnings_too() -> None:
+    checked = check("import os\ndef hook(user, context, cb):\n    pass\n", PARAMETERS, (), Advice(()))
+
+    assert (["import"], ["unused-cb"]) == (
+        [finding.rule for finding in checked.diagnostics],
+        [finding.rule for finding in checked.warnings],
+    )
+
+
+def test_a_source_that_cannot_be_parsed_has_one_finding_and_no_warnings() -> None:
+    checked = check("import os\nx = (", PARAMETERS, ("lodash",), Advice(()))
+
+    assert (["syntax"], ()) == ([finding.rule for finding in checked.diagnostics], checked.warnings)
+
+
+def test_a_worker_checks_with_all_that_it_is_told(worker: Any) -> None:
+    source = "def hook(user, context, cb):\n    print(user.emial, context.webtask.secrets.B)\n    cb()\n"
+    advice = Advice(("user.email", "context.*"), ("A",))
+    checked, _ = worker.finish(wire.Check(source, PARAMETERS, ("json",), advice))
+    refused, _ = worker.finish(wire.Check(source, PARAMETERS, ("lodash",)))
+
+    assert ["unknown-field", "unknown-secret"] == [finding.rule for finding in checked.warnings]
+    assert (True, ()) == (checked.code is not None, checked.diagnostics)
+    assert (["dependency"], ()) == ([finding.rule for finding in refused.diagnostics], refused.warnings)
+
+
 @given(st.text(max_size=60) | st.lists(st.sampled_from("def hook ( ) : \n \t x . _a __b = + [ ] { } ' \" f import os lambda yield await é \0 1 , * ** @ class if for".split(" ")), max_size=25).map(" ".join))  # fmt: skip
 def test_any_text_is_code_or_findings_that_fit_a_frame(source: str) -> None:
-    checked = check(source, PARAMETERS)
+    checked = check(source, PARAMETERS, (), Advice(("user.email",), ("KEY",)))
 
     assert (checked.code is None) == bool(checked.diagnostics)
     assert checked == wire.parse(wire.pack(checked)[wire.PREFIX_BYTES :], wire.replies)

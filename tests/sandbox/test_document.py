@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import decimal
 import enum
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -232,3 +234,76 @@ def test_text_is_kept_readable_and_compact() -> None:
 
 def test_nothing_is_null() -> None:
     assert encode(None) == b"null"
+
+
+USER = {"email": "a@b.c", "items": 7, "teams": [{"name": "x"}, {"name": "y"}], "profile": {"age": 3}, "nothing": None}
+MATCHED = "match user:\n    case {'email': str(mail), 'profile': {'age': age}, **rest}:\n        cb(None, [mail, age, len(rest)])"
+CLAUSES: dict[str, Any] = {
+    "cb(None, [user['email'], user.email, user.get('email'), user.get('phone'), user.get('phone', 5)])": ["a@b.c", "a@b.c", "a@b.c", None, 5],
+    "cb(None, ['email' in user, 'phone' in user, len(user), bool(user), bool(user.meta if 'meta' in user else {})])": [True, False, 5, True, False],
+    "cb(None, [list(user), list(user.keys()), [key for key in user], sorted(user)[0]])": [list(USER)] * 3 + ["email"],
+    "cb(None, [user == dict(user), dict(user) == user, user == {**user}, user != {}, user.profile == {'age': 3}])": [True] * 5,
+    "import json\ncb(None, json.loads(json.dumps(user)) == user)": True,
+    "import json\ncb(None, json.dumps(user.profile))": '{"age": 3}',
+    "cb(None, [user.teams[0].name, user['teams'][1]['name'], [team.name for team in user.teams]])": ["x", "y", ["x", "y"]],
+    "cb(None, [user['items'], len(user.items()), user.get('items')])": [7, 5, 7],
+    "user.email = 1\nuser['items'] = 2\nuser.profile.age += 4\nuser['profile']['age'] += 1\nuser.new = {'a': 1}\ncb(None, [user.email, user['items'], user.profile.age, user.new['a']])": [1, 2, 8, 1],
+    "del user.email\ndel user['items']\ncb(None, [user.pop('teams')[0].name, sorted(user)])": ["x", ["nothing", "profile"]],
+    "both = user | {'x': {'y': 1}}\ncb(None, [both.x['y'], both.email, 'x' in user])": [1, "a@b.c", False],
+    "both = {'email': 0, 'x': 1} | user\ncb(None, [both.x, both.email])": [1, "a@b.c"],
+    "user |= {'x': 1}\ncb(None, [user.x, user.email])": [1, "a@b.c"],
+    "user.update(x=1)\ncb(None, [user.x, user.setdefault('y', 2), user.y])": [1, 2, 2],
+    "other = user.copy()\nother.email = 1\nother.profile.age = 4\ncb(None, [user.email, other.email, user.profile.age])": ["a@b.c", 1, 4],
+    "import copy\nother = copy.copy(user)\nother.email = 1\nother.profile.age = 4\ncb(None, [user.email, other.email, user.profile.age])": ["a@b.c", 1, 4],
+    "import copy\nother = copy.deepcopy(user)\nother.teams[0].name = 1\nother.profile.age = 4\ncb(None, [user.teams[0].name, other.teams[0].name, user.profile.age])": ["x", 1, 3],
+    "cb(None, [{**user}['email'], dict(user, a=1)['a'], (lambda **given: given['email'])(**user)])": ["a@b.c", 1, "a@b.c"],
+    MATCHED: ["a@b.c", 3, 3],
+    "match user.teams:\n    case [{'name': first}, *_]:\n        cb(None, first)": "x",
+    "cb(None, [isinstance(user, dict), type(user)(a=1).a, type(user).__name__, str(type(user))])": [True, 1, "dict", "<class 'dict'>"],
+    "cb(None, [str(user.profile), f'{user.email:>7}', '{0.email}'.format(user), '%(email)s' % user])": ["{'age': 3}", "  a@b.c", "a@b.c", "a@b.c"],
+    "cb(None, [getattr(user, 'phone', 5), hasattr(user, 'email'), hasattr(user, 'phone'), user.nothing])": [5, True, False, None],
+    "cb(None, user)": USER,
+    "try:\n    user.phone\nexcept AttributeError as error:\n    cb(None, str(error))": "there is no field 'phone' here; the fields are: email, items, teams, profile, nothing",
+    "try:\n    user['phone']\nexcept KeyError as error:\n    cb(None, error.args[0])": "there is no field 'phone' here; the fields are: email, items, teams, profile, nothing",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "expected"), CLAUSES.items(), ids=CLAUSES)
+def test_an_argument_reads_as_a_hook_would_have_it(worker: Any, body: str, expected: Any) -> None:
+    """In a real worker, under the policy and its guards."""
+    source = "def hook(user, context, cb):\n" + "".join(f"    {line}\n" for line in body.splitlines())
+    done, _ = worker.run(source, arguments={"user": USER, "context": {}})
+
+    assert "ok" == done.status, done.message
+    assert expected == json.loads(done.result)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda user: user | {"b": 2},
+        lambda user: {"b": 2} | user,
+        lambda user: user.__ior__({"b": 2}),
+        lambda user: user.copy(),
+        copy.copy,
+        copy.deepcopy,
+    ],
+    ids=["or", "ror", "ior", "copy", "copy.copy", "copy.deepcopy"],
+)
+def test_what_is_made_of_a_document_is_one(make: Callable[[Document], Any]) -> None:
+    made = make(parse(b'{"a": {"c": [{"d": 1}]}}'))
+
+    assert [Document, Document, Document] == [type(made), type(made.a), type(made.a.c[0])]
+
+
+@pytest.mark.parametrize("other", [5, None, [("a", 1)], "ab"])
+def test_a_document_is_merged_with_dicts_alone(other: Any) -> None:
+    with pytest.raises(TypeError, match="unsupported operand"):
+        Document() | other
+    with pytest.raises(TypeError, match="unsupported operand"):
+        other | Document()
+
+
+def test_of_many_fields_the_first_are_told() -> None:
+    with pytest.raises(AttributeError, match=r"f0, f1, .*, f19, …$"):
+        _ = Document({f"f{number}": number for number in range(1_000)}).missing

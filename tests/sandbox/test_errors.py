@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -51,3 +52,17 @@ def test_own_attributes_can_be_added() -> None:
     error.code = 7
 
     assert vars(error) == {"message": "why", "code": 7}
+
+
+@pytest.mark.parametrize("name", errors.SCOPE)
+def test_each_stands_in_scope_without_an_import(worker: Any, name: str) -> None:
+    """And is told by its name alone, as a class, an instance and a base."""
+    body = f"class Own({name}):\n    pass\ncb(None, [str({name}), repr({name}('why')), isinstance(Own('x'), Error), str(Own('x'))])\n"
+    done, _ = worker.run(body)
+
+    assert [f"<class '{name}'>", f"{name}('why')", True, "x"] == json.loads(done.result)
+
+
+def test_a_wrong_call_names_a_class_that_a_hook_knows() -> None:
+    with pytest.raises(TypeError, match=r"^Error\.__init__\(\) takes from 1 to 3 positional arguments"):
+        errors.SendPhoneMessageError(1, 2, 3)

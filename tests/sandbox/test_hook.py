@@ -232,6 +232,19 @@ def test_print_is_one_event_a_call(run_here: Callable[..., Any], call: str, text
     assert [text] == [log.text for log in logged(run_here, call + "\ncb()")]
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("print(1, sep=5)", "sep must be None or a string, not int"),
+        ("print(1, end=[])", "end must be None or a string, not list"),
+        ("print(1, colour='red')", "print() got an unexpected keyword argument 'colour'"),
+        ("console.log(1, sep='')", "console.log() got an unexpected keyword argument 'sep'"),
+    ],
+)
+def test_print_and_console_refuse_what_they_do_not_take(run_here: Callable[..., Any], call: str, said: str) -> None:
+    assert f"TypeError: {said}" == ended(run_here, call).message
+
+
 def test_the_log_is_cut_at_its_limit_with_one_mark(run_here: Callable[..., Any]) -> None:
     limits = wire.Limits(log_bytes=3 * wire.LOG_OVERHEAD_BYTES + 25)
     logs = logged(run_here, "for n in range(9):\n    print('é' * 5)\ncb()", limits=limits)
@@ -295,7 +308,7 @@ def test_a_run_tells_what_it_cost(run_here: Callable[..., Any]) -> None:
     "text",
     [
         "raise StopIteration", "raise RecursionError", "def f(): f()\nf()", "1 / 0", "user.missing", "user['missing']",
-        "[][0]", "assert False", "int('x')", "undefined", "require('os')", "x = None\nx()", "raise Error",
+        "[][0]", "assert False", "int('x')", "undefined", "require('o' + 's')", "x = None\nx()", "raise Error",
         "class E(Exception):\n    pass\nraise E(E(E()))", "raise ValueError('\\ud800')", "raise 5",
     ],
 )  # fmt: skip
@@ -307,7 +320,40 @@ def test_whatever_a_hook_raises_is_an_ending_that_fits_a_frame(run_here: Callabl
 
 
 def test_messages_do_not_name_our_classes_or_paths(run_here: Callable[..., Any]) -> None:
-    for text in ("user.missing", "require('os')", "cb(None, {1})", "cb()()", "import json\njson.missing"):
+    for text in ("user.missing", "require('o' + 's')", "cb(None, {1})", "cb()()", "import json\njson.missing"):
         done = ended(run_here, text)
 
         assert not [word for word in ("sandbox", "/", "Facade", "Document") if word in done.message], done.message
+
+
+LEAVES_A_CLASS = """
+import json, typing
+T = typing.TypeVar("T")
+class Kept: pass
+class Made(typing.Iterable[T]):
+    def __iter__(self): return iter(())
+    def __new__(cls): return json.dumps
+def hook(user, context, cb):
+    Made[Kept]()  # the alias writes itself into json.dumps
+    cb()
+"""
+
+
+def test_a_worker_in_which_something_of_a_job_stays_is_spent(run_here: Callable[..., Any]) -> None:
+    done, _ = run_here(LEAVES_A_CLASS)
+
+    assert ("ok", True) == (done.status, done.spent)
+
+
+def test_a_worker_is_not_spent_by_circles_suspended_generators_and_what_typing_keeps(
+    run_here: Callable[..., Any],
+) -> None:
+    done, _ = run_here(
+        "import typing\n"
+        "class A:\n    def __init__(self):\n        self.me = self\n"
+        "def waiting():\n    yield A\n"
+        "def hook(user, context, cb):\n"
+        "    a = A()\n    a.kept = [waiting(), typing.Optional[A], lambda: a]\n    next(a.kept[0])\n    cb()\n"
+    )
+
+    assert ("ok", False) == (done.status, done.spent)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import _strptime
+import copy
+import dataclasses
 import decimal
 import functools
+import re
+import time
+import zlib
 import zoneinfo
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +17,8 @@ from typing import Any
 import pytest
 
 from sandbox import require
-from sandbox.modules import makers
-from sandbox.modules.facade import Facade
+from sandbox.modules import decorators, kinds, makers
+from sandbox.modules.facade import Facade, offered_by
 
 pytestmark = pytest.mark.usefixtures("facades")
 
@@ -71,10 +77,10 @@ def test_the_names_of_the_zones_are_a_copy() -> None:
 
 
 def test_namedtuple_is_the_standard_one() -> None:
-    point = makers.named_tuple("Point", "x, y")(1, y=2)
+    point = makers.namedtuple("Point", "x, y")(1, y=2)
 
     assert (1, 2, "Point(x=1, y=2)", (1, 2)) == (point.x, point.y, repr(point), tuple(point))
-    assert makers.named_tuple("P", ["a", "b"])(1, 2) == (1, 2)
+    assert makers.namedtuple("P", ["a", "b"])(1, 2) == (1, 2)
 
 
 class Identifier(str):
@@ -105,13 +111,13 @@ class Identifier(str):
 def test_namedtuple_takes_plain_texts_only(name: str, fields: Any) -> None:
     """It builds source text of its field names and evaluates that."""
     with pytest.raises(TypeError):
-        makers.named_tuple(name, fields)
+        makers.namedtuple(name, fields)
 
 
 @pytest.mark.parametrize("fields", ["a-b", "a a", "class", "_a", "1", "a;b"])
 def test_namedtuple_refuses_what_the_standard_one_refuses(fields: Any) -> None:
     with pytest.raises(ValueError, match=r"[Ff]ield|[Tt]ype names|duplicate"):
-        makers.named_tuple("P", fields)
+        makers.namedtuple("P", fields)
 
 
 def test_wraps_names_a_function_after_another_and_copies_nothing_else() -> None:
@@ -120,7 +126,7 @@ def test_wraps_names_a_function_after_another_and_copies_nothing_else() -> None:
 
     inner.secret = 1
 
-    @makers.make_functools(a_job())["wraps"](inner)
+    @decorators.make_functools(a_job())["wraps"](inner)
     def outer() -> None:
         pass
 
@@ -132,7 +138,7 @@ def test_wraps_names_a_function_after_another_and_copies_nothing_else() -> None:
 def test_wraps_takes_no_list_of_attributes() -> None:
     """functools.update_wrapper(f, g, ["__globals__"]) copies whatever it is told to."""
     with pytest.raises(TypeError):
-        makers.make_functools(a_job())["wraps"](len, ("__globals__",))
+        decorators.make_functools(a_job())["wraps"](len, ("__globals__",))
     assert "update_wrapper" not in require.names_of("functools")
     assert functools.wraps is not require.Importer(a_job()).require("functools").wraps
 
@@ -140,7 +146,7 @@ def test_wraps_takes_no_list_of_attributes() -> None:
 def test_a_facade_reads_like_a_module_and_cannot_be_changed() -> None:
     made = Facade("json", {"dumps": len})
 
-    assert (len, ["dumps"], "<module 'json'>") == (made.dumps, made.offered(), repr(made))
+    assert (len, ["dumps"], "<module 'json'>") == (made.dumps, offered_by(made), repr(made))
     with pytest.raises(AttributeError, match="a hook's json does not offer 'loads'"):
         _ = made.loads
     with pytest.raises(TypeError, match="may not change the module json"):
@@ -150,6 +156,162 @@ def test_a_facade_reads_like_a_module_and_cannot_be_changed() -> None:
     with pytest.raises(TypeError, match="cannot be copied"):
         made.__reduce__()
     assert not hasattr(made, "__name__")
+    with pytest.raises(AttributeError, match="a hook's json does not offer 'offered'"):
+        _ = made.offered
+    with pytest.raises(TypeError, match=r"^'module' object is not callable$"):
+        made()
+
+
+class Text(str):
+    """A text of a hook's own class."""
+
+    __slots__ = ()
+
+
+def test_what_the_standard_library_keeps_is_exact() -> None:
+    """A class of a hook's in a cache outlives its job."""
+    re.compile(Text("kept exact"))
+    re.sub(Text("(k)ept"), Text(r"\1"), Text("kept"))
+    time.strptime(Text("2026"), Text("%Y"))
+
+    assert Text not in {key[0] for key in re._cache}
+    assert Text not in {type(key) for key in _strptime._regex_cache}
+
+
+def test_a_pattern_takes_flags_that_are_numbers() -> None:
+    assert re.search("A", "a", re.IGNORECASE).group() == "a"
+    assert re.search("A", "a", int(re.IGNORECASE)).group() == "a"
+    with pytest.raises(TypeError, match="flags of a pattern are an int"):
+        re.compile("a", flags=2.0)
+
+
+def test_a_dataclass_takes_private_fields_and_abstract_classes() -> None:
+    dataclass = decorators.make_dataclasses(a_job())["dataclass"]
+
+    @dataclass(frozen=True)
+    class Point(require.Importer(a_job()).require("abc").ABC):
+        _x: int
+        y: int = 2
+
+    assert ("_x", "y") == tuple(field.name for field in dataclasses.fields(Point))
+    assert Point(1) == Point(_x=1, y=2)
+
+
+def test_a_dataclass_has_no_field_of_two_leading_underscores() -> None:
+    decorate = decorators.make_dataclasses(a_job())["dataclass"]
+    with pytest.raises(TypeError, match="a dataclass cannot have the field '__x__'"):
+        decorate(type("Point", (), {"__annotations__": {"__x__": int}}))
+
+
+def test_a_cached_property_asks_once_and_keeps_the_value_with_the_object() -> None:
+    asked = []
+
+    class Shop:
+        @kinds.cached_property
+        def goods(self) -> list:
+            asked.append(self)
+            return ["bread"]
+
+    shop = Shop()
+
+    assert ["bread"] == shop.goods == shop.goods
+    assert [shop] == asked
+    assert {"goods": ["bread"]} == vars(shop)
+
+
+def test_a_cached_property_has_one_name_and_no_special_one() -> None:
+    with pytest.raises((TypeError, RuntimeError)):
+        type("Shop", (), {"__deepcopy__": kinds.cached_property(len)})
+    nameless = kinds.cached_property(len)
+    Shop = type("Shop", (), {})  # noqa: N806 - a class
+    Shop.goods = nameless
+    with pytest.raises(TypeError, match="stands in a class statement"):
+        _ = Shop().goods
+    nameless.__set_name__(Shop, "goods")
+    with pytest.raises(TypeError, match="cannot be both 'goods' and 'wares'"):
+        nameless.__set_name__(Shop, "wares")
+
+
+def test_a_namespace_is_the_standard_one_without_special_names() -> None:
+    made = kinds.SimpleNamespace(a=1)
+    made.b = 2
+
+    assert "namespace(a=1, b=2)" == repr(made)
+    assert kinds.SimpleNamespace({"a": 1}, b=2) == made == copy.copy(made)
+    assert kinds.SimpleNamespace(a=3, b=2) == made.__replace__(a=3)
+    with pytest.raises(TypeError, match="cannot have the attribute '__reduce_ex__'"):
+        made.__replace__(__reduce_ex__=1)
+
+
+def test_operator_reads_through_the_guard_and_joins_what_it_reads() -> None:
+    asked = []
+
+    def read(value: Any, name: str) -> Any:
+        asked.append(name)
+        return getattr(value, name)
+
+    made = makers.make_operator(makers.Job(0, lambda _: True, read))
+
+    assert (1, 2) == made["attrgetter"]("real.real", "imag")(complex(1, 2))
+    assert "ab" == made["methodcaller"]("replace", "x", "b")("ax")
+    assert ["real", "real", "imag", "replace"] == asked
+
+
+def test_what_decompresses_without_end_is_refused() -> None:
+    assert b"text" == makers.decompress(zlib.compress(b"text"))
+    assert 16 << 20 == len(makers.decompress(zlib.compress(bytes(16 << 20))))
+    with pytest.raises(zlib.error, match="more than 16777216 bytes"):
+        makers.decompress(zlib.compress(bytes((16 << 20) + 1)))
+    with pytest.raises(zlib.error, match="incomplete"):
+        makers.decompress(zlib.compress(b"text")[:-1])
+
+
+def test_a_copy_keeps_what_is_the_same_the_same() -> None:
+    inner: list = []
+    copied = makers.deepcopy({"a": inner, "b": inner, "c": (inner,)})
+
+    assert copied["a"] is copied["b"] is copied["c"][0]
+    assert copied["a"] is not inner
+
+
+def test_what_is_copied_cannot_list_what_has_been_copied() -> None:
+    """The memo of a copy is kept by address, and an object's own method is given it."""
+    given = []
+
+    class Spy:
+        def __deepcopy__(self, memo: Any) -> None:
+            given.append(memo)
+
+    makers.deepcopy([[], Spy()])
+
+    with pytest.raises(TypeError):
+        list(given[0])
+    assert not isinstance(given[0], dict)
+
+
+def test_marks_for_type_checkers_change_nothing() -> None:
+    made = decorators.make_typing(a_job())
+
+    def function() -> None:
+        pass
+
+    for name in ("final", "no_type_check", "overload", "override"):
+        assert made[name](function) is function
+    assert {} == vars(function)
+
+
+def test_what_the_makers_give_tells_the_names_that_it_stands_for() -> None:
+    job = a_job()
+    given = [
+        decorators.make_functools(job)["lru_cache"](5),
+        decorators.make_functools(job)["wraps"](len),
+        decorators.make_dataclasses(job)["dataclass"](),
+        makers.make_operator(job)["attrgetter"]("a"),
+        makers.make_operator(job)["methodcaller"]("a"),
+    ]
+
+    assert ["lru_cache", "wraps", "dataclass", "attrgetter", "methodcaller"] == [each.__qualname__ for each in given]
+    assert {"builtins"} == {each.__module__ for each in given}
 
 
 @pytest.mark.parametrize("target", ["type(user)", "type(require('json'))", "Error", "require('uuid').UUID"])

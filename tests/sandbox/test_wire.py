@@ -27,9 +27,12 @@ diagnostics = st.builds(
     message=texts,
     hint=texts,
 )
+findings = st.lists(diagnostics, max_size=4).map(tuple)
+causes = st.builds(wire.Cause, texts, st.lists(st.builds(wire.Step, lines.filter(bool), texts), max_size=4).map(tuple))
 limits = st.builds(wire.Limits, *[st.integers(0, 1 << 40)] * 3)
 JOBS = st.one_of(
     st.builds(wire.Check, texts, names),
+    st.builds(wire.Check, texts, names, names, st.builds(wire.Advice, names, st.none() | names)),
     st.builds(
         wire.Run,
         code=payloads,
@@ -45,7 +48,7 @@ JOBS = st.one_of(
 REPLIES = st.one_of(
     st.builds(wire.Ready, counts),
     st.builds(wire.Log, st.sampled_from(["info", "warn", "error"]), texts, lines, counts),
-    st.builds(wire.Checked, st.lists(diagnostics, max_size=4).map(tuple), st.none() | payloads),
+    st.builds(wire.Checked, findings, st.none() | payloads, findings),
     st.builds(
         wire.Done,
         status=st.sampled_from(["ok", "denied", "raised", "no_callback", "bad_result", "timeout", "out_of_memory"]),
@@ -55,6 +58,7 @@ REPLIES = st.one_of(
         error=st.none() | payloads,
         cpu_us=counts,
         peak_bytes=counts,
+        causes=st.lists(causes, max_size=3).map(tuple),
     ),
     st.builds(wire.Probed, texts.map(lambda text: text[:64]), st.booleans(), texts),
 )
@@ -181,6 +185,9 @@ def test_a_frame_with_something_behind_it_is_refused(body: Any, more: Any) -> No
         raw("done", "ok", "", None, None, None, 0),
         raw("checked", [["rule", 1, 1, 1, "message"]], None),
         raw("checked", [{"rule": "r"}], None),
+        raw("checked", [], None, [["rule", 1, 1, 1, "message"]]),
+        raw("checked", [], None, None),
+        raw("checked", [], None, [], []),
         raw("probed", "x" * 65, True, ""),
         raw("probed", "x", 1, ""),
         b"\x92\xa5ready\xd4\x01\x00",
@@ -200,6 +207,9 @@ def test_what_is_no_reply_is_refused(body: Any) -> None:
         ("text", wire.TEXT_CHARS, wire.TEXT_CHARS + 1),
         ("error", wire.ERROR_BYTES, wire.ERROR_BYTES + 1),
         ("diagnostics", 100, 101),
+        ("warnings", 100, 101),
+        ("causes", 8, 9),
+        ("steps", 20, 21),
     ],
 )
 def test_a_bound_holds_to_the_letter(most: str, fitting: int, over: int) -> None:
@@ -209,6 +219,9 @@ def test_a_bound_holds_to_the_letter(most: str, fitting: int, over: int) -> None
             "text": lambda: raw("log", "info", "é" * size, None, 0),
             "error": lambda: raw("done", "raised", "", None, None, b"x" * size, 0, 0),
             "diagnostics": lambda: raw("checked", [("r", 1, 1, 1, "m", "h")] * size, None),
+            "warnings": lambda: raw("checked", [], None, [("r", 1, 1, 1, "m", "h")] * size),
+            "causes": lambda: raw("done", "raised", "", None, None, None, 0, 0, [("m", [])] * size),
+            "steps": lambda: raw("done", "raised", "", None, None, None, 0, 0, [("m", [(1, "f")] * size)]),
         }[most]()
 
     wire.parse(frame(fitting), wire.replies)

@@ -1,0 +1,18 @@
+"""What the makers of facades know of the job that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+HOOK_MODULE = "hookcell-hook"  # what a hook's functions and classes name as their module
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a maker may know of the job that asks."""
+
+    seed: int  # of its `random`
+    made: Callable[[Any], bool]  # whether a class or function is the hook's own
+    read: Callable[[Any, str], Any]  # getattr, as the hook may use it
