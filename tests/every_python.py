@@ -1,4 +1,4 @@
-"""Run the sandbox's tests on every CPython 3.11 to 3.14 of this machine: an escape differs by minor version.
+"""Run the tests of sandbox and language on every CPython 3.11 to 3.14 here: an escape differs by minor version.
 
 Each version gets an environment of its own, `.venv-3.x`, made once and kept while the lock is the same.
 """
@@ -21,6 +21,7 @@ PLACES = (
     *Path.home().glob(".local/share/uv/python/cpython-3.*/bin"),
     *Path("/opt").glob("python*/bin"),
 )
+SUITES = ("tests/sandbox", "tests/escapes", "tests/language")  # what differs by minor version
 ASK = "import sys, venv, ensurepip; print(sys.implementation.name, *sys.version_info[:2])"
 
 
@@ -64,7 +65,7 @@ def passes(minor: int, python: Path) -> bool:
     environment = ROOT / f".venv-3.{minor}"
     prepare(environment, python)
     print(f"CPython 3.{minor}:", flush=True)
-    command = [environment / "bin/pytest", "-n", "2", "-q", "tests/sandbox", "tests/escapes"]
+    command = [environment / "bin/pytest", "-n", "2", "-q", *SUITES]
     return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 

@@ -88,7 +88,7 @@ if sys.version_info >= (3, 12):
         "type alias": "type NAME = evil\nATTEMPT",
         "type parameter": "def f[NAME]():\n    ATTEMPT\nf()",
         "type parameter of a class": "class A[NAME]:\n    ATTEMPT",
-        "type parameter of an alias": "type X[NAME] = ATTEMPT\nX.__value__ if False else list[X]\nATTEMPT",
+        "type parameter of an alias": "type X[NAME] = list[NAME]\nlist[X]\nATTEMPT",
     }
 SHADOWED = {  # what a guard was called when a hook could not spell an underscore → what it must stop whoever is so called
     "a private attribute": ("_getattr_", "console._send"),
