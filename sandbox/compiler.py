@@ -10,9 +10,8 @@ import ast
 import marshal
 from collections.abc import Iterator
 
-from sandbox import entry
-from sandbox.advice import advise
-from sandbox.bindings import bound_names
+from sandbox.advice import advise, entry
+from sandbox.advice.bindings import bound_names
 from sandbox.policy import Policy
 from sandbox.require import missing_module
 from sandbox.wire import Advice, Checked, Diagnostic

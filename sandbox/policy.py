@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from RestrictedPython.transformer import RestrictingNodeTransformer, copy_locations
 
 from sandbox import vocabulary as words
+from sandbox.places import Doubt, Places
 from sandbox.require import check_import
-from sandbox.wire import MESSAGE_CHARS, Diagnostic
+from sandbox.wire import Diagnostic
 
 if TYPE_CHECKING:
     Transformer = Any
@@ -52,7 +53,7 @@ class Policy(Transformer):  # type: ignore[misc]
 
     def __init__(self, source: str) -> None:
         super().__init__()
-        self._lines = source.encode().splitlines()  # ast counts columns in bytes of UTF-8
+        self._places = Places(source)
         self.findings: list[Diagnostic] = []
         self._scopes: list[_Scope] = []
         self._nested = 0  # comprehensions around the node being visited
@@ -65,18 +66,7 @@ class Policy(Transformer):  # type: ignore[misc]
     def refuse(self, node: ast.AST, rule: str, message: str, hint: str = "") -> None:
         """Record a finding at `node`."""
         if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(self._finding(node, rule, message, hint))
-
-    def _finding(self, node: Any, rule: str, message: str, hint: str) -> Diagnostic:
-        line = getattr(node, "lineno", 1)
-        begin = self._column(line, getattr(node, "col_offset", 0))
-        one_line = getattr(node, "end_lineno", line) == line
-        end = self._column(line, node.end_col_offset) if one_line and hasattr(node, "end_col_offset") else begin + 1
-        return Diagnostic(rule, line, begin, end, message[:MESSAGE_CHARS], hint[:MESSAGE_CHARS])
-
-    def _column(self, line: int, offset: int) -> int:
-        text = self._lines[line - 1] if line <= len(self._lines) else b""
-        return len(text[:offset].decode(errors="replace")) + 1
+            self.findings.append(self._places.diagnose(Doubt(node, rule, message, hint)))
 
     def error(self, node: ast.AST, info: str) -> None:
         """What RestrictedPython itself refuses, in its words."""

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.advice import MOST_FINDINGS, advise
+from sandbox.advice.fields import WEBTASK
 from sandbox.compiler import check
-from sandbox.fields import WEBTASK
 from sandbox.wire import Advice, Diagnostic
 
 PARAMETERS = ("user", "context", "cb")

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.flow import _Flow
+from sandbox.advice.flow import _Flow
 
 _MOST_CHOICES = 9  # of one run; a run that needs more is not looked at
 _MOST_RUNS = 4_000

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal
 
-from sandbox.entry import Entry
+from sandbox.advice.entry import Entry
 from sandbox.errors import SCOPE
 from sandbox.places import Doubt, shown
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sandbox.bindings import binds
+from sandbox.advice.bindings import binds
 
 NAME = "hook"
 

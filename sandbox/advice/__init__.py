@@ -10,11 +10,11 @@ import ast
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
-from sandbox.bindings import undefined
-from sandbox.entry import find_entry
-from sandbox.fields import unknown_fields
-from sandbox.flow import uncalled
-from sandbox.literals import secret_literals
+from sandbox.advice.bindings import undefined
+from sandbox.advice.entry import find_entry
+from sandbox.advice.fields import unknown_fields
+from sandbox.advice.flow import uncalled
+from sandbox.advice.literals import secret_literals
 from sandbox.places import Doubt, Places
 from sandbox.wire import Advice, Diagnostic
 

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sandbox.bindings import binds
+from sandbox.advice.bindings import binds
+from sandbox.advice.entry import Entry
 from sandbox.document import Document
-from sandbox.entry import Entry
 from sandbox.places import Doubt, nearest, shown
 from sandbox.wire import Advice
 
