@@ -10,6 +10,8 @@ import ast
 import marshal
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from sandbox.advice import advise, entry
 from sandbox.advice.bindings import bound_names
 from sandbox.policy import Policy
@@ -25,9 +27,13 @@ def check(
     source: str, parameters: tuple[str, ...], dependencies: tuple[str, ...] = (), advice: Advice | None = None
 ) -> Checked:
     """The code of `source` for a point with `parameters`, or what is refused; with `advice`, also what is doubtful."""
+    checked = _check(source, parameters, dependencies)
+    return checked if advice is None else replace(checked, warnings=_warnings(source, parameters, advice))
+
+
+def _check(source: str, parameters: tuple[str, ...], dependencies: tuple[str, ...]) -> Checked:
     try:
         tree = ast.parse(source, HOOK_FILENAME)
-        warnings = _warnings(tree, source, parameters, advice)
         policy = Policy(source)
         missing = list(_missing_modules(tree)) if "require" in source else []
         policy.visit(tree)
@@ -36,7 +42,7 @@ def check(
             policy.refuse(node, "import", *fault)
         findings = _in_order([*_missing_dependencies(dependencies), *policy.findings])
         if findings:
-            return Checked(findings, None, warnings)
+            return Checked(findings, None)
         code = marshal.dumps(compile(tree, HOOK_FILENAME, "exec", dont_inherit=True, optimize=0))
     except SyntaxError as error:
         return _refused(_syntax_finding(error))
@@ -46,18 +52,14 @@ def check(
         return _refused(_whole("syntax", f"the source cannot be read: {error}"))
     if len(code) > CODE_BYTES:
         return _refused(_whole("too-complex", f"the source compiles to {len(code)} bytes; the most is {CODE_BYTES}"))
-    return Checked((), code, warnings)
+    return Checked((), code)
 
 
-def _warnings(
-    tree: ast.Module, source: str, parameters: tuple[str, ...], advice: Advice | None
-) -> tuple[Diagnostic, ...]:
-    """None where nobody asks, and none where the source is too deep to say: whether it is refused is not theirs."""
-    if advice is None:
-        return ()
+def _warnings(source: str, parameters: tuple[str, ...], advice: Advice) -> tuple[Diagnostic, ...]:
+    """None where the source is too much for it: whether it is refused is not theirs."""
     try:
-        return tuple(advise(tree, source, parameters, advice))
-    except RecursionError:
+        return tuple(advise(ast.parse(source, HOOK_FILENAME), source, parameters, advice))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
 
 

@@ -42,12 +42,16 @@ class Console:
         *values: object,
         sep: str | None = " ",
         end: str | None = "\n",
-        file: object = None,  # noqa: ARG002 - the standard signature
-        flush: object = False,  # noqa: ARG002
+        file: Any = None,
+        flush: object = False,  # noqa: ARG002 - the standard signature
     ) -> None:
-        """The builtin print: one log event a call. `file` and `flush` mean nothing here."""
+        """The builtin print: one log event a call, or what is written to a `file` of the hook's."""
         text = str.join(" " if sep is None else _text(sep, "sep"), map(str, values))
-        self._emit("info", (text + ("" if end in ("\n", None) else _text(end, "end")),))
+        last = "\n" if end is None else _text(end, "end")
+        if file is not None:
+            file.write(text + last)
+        else:
+            self._emit("info", (text + ("" if last == "\n" else last),))
 
     def __repr__(self) -> str:
         return "<console>"

@@ -215,7 +215,10 @@ class Guards(Own):
         if any(issubclass(base, BaseExceptionGroup) for base in resolved):
             raise TypeError("a hook's class may not derive from ExceptionGroup")  # `except*` trusts its split
         self._check_equality(set(body.__code__.co_names), [kind for base in resolved for kind in base.__mro__[:-1]])
-        return builtins.__build_class__(body, name, *bases, **keywords)
+        made = builtins.__build_class__(body, name, *bases, **keywords)
+        if not self.has(made):
+            raise TypeError(f"the class {name} has lost the mark of its job")  # _ignore_ of an Enum takes names away
+        return made
 
     def _check_equality(self, names: set[str], inherited: list[type]) -> None:
         """What is not the hook's and says when two of its values are equal goes on saying so.
@@ -228,6 +231,23 @@ class Guards(Own):
         redefined = {"__eq__", "__hash__"}.intersection(names.union(*own)) if by_value else None
         if redefined:
             raise TypeError(f"a class that derives from {by_value[0].__name__} may not change {min(redefined)}")
+
+    def making(self, method: Any) -> Any:
+        """A hook's `__new__`, which gives what the hook made.
+
+        SECURITY: `copy` and the standard library's own classes write attributes into whatever it gives.
+        """
+        if type(method) is not types.FunctionType:
+            raise TypeError("__new__ is a method, without decorators")
+
+        @stands_for("__new__")
+        def __new__(cls: type, /, *given: Any, **named: Any) -> Any:  # noqa: N807 - what it stands for
+            made = method(cls, *given, **named)
+            if not self.made(made):
+                raise TypeError(f"__new__ gave a {type(made).__name__}, which is not the hook's own")
+            return made
+
+        return __new__
 
     def super_of(self, *given: Any) -> Any:
         """`super()` with what the policy puts in, or `super(Class, self)`."""
@@ -316,6 +336,7 @@ def install(own: Guards, import_: Callable[..., Any], print_: Callable[..., None
         words.OWN: own.classes,
         words.PLAIN: own.plain,
         words.GETATTR: answering,
+        words.NEW: own.making,
         words.TOKEN: own.token,
         "__builtins__": {**_PLAIN_BUILTINS, **guarded, "__import__": import_, "print": print_},
     }

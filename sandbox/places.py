@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from sandbox.wire import MESSAGE_CHARS, Diagnostic
 
 _NAME_CHARS = 60  # of a hook's own name in a message
-_COMPARED = 500  # names that a misspelt one is compared with, at most
+_COMPARED = 100  # names that a misspelt one is compared with, at most: those of its length
+_LONGEST_COMPARED = 40  # characters: comparing takes the square
 
 
 class Doubt(NamedTuple):
@@ -44,7 +45,9 @@ class Places:
 
 def nearest(name: str, known: Iterable[str], likeness: float = 0.7) -> str | None:
     """The known name that `name` was probably meant to be."""
-    candidates = sorted(known)[:_COMPARED]
+    if len(name) > _LONGEST_COMPARED:
+        return None
+    candidates = sorted(known, key=lambda each: (abs(len(each) - len(name)), each))[:_COMPARED]
     return next(iter(difflib.get_close_matches(name[:_NAME_CHARS], candidates, 1, likeness)), None)
 
 

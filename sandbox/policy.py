@@ -88,7 +88,7 @@ class Policy(Transformer):  # type: ignore[misc]
             return
         self._bound.add(name)
         allowed = words.METHODS if self._in_class() else words.FILE_NAMES
-        by_value = name == "__getattr__" and not isinstance(node, ast.FunctionDef)
+        by_value = name in words.BY_DEF and not isinstance(node, ast.FunctionDef)
         taken = words.is_dunder(name) or words.kind_of(name) == "refused"
         if taken and (name not in allowed or by_value):
             self.refuse(node, "special-name", f"a hook may not define {name!r}", words.reason(name))
@@ -241,8 +241,8 @@ class Policy(Transformer):  # type: ignore[misc]
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         """A function's defaults, decorators and annotations belong to what is around it."""
         self.check_name(node, node.name)
-        if self._in_class() and node.name == "__getattr__":
-            node.decorator_list.insert(0, _named(words.GETATTR, node))
+        if self._in_class() and node.name in words.BY_DEF:
+            node.decorator_list.insert(0, _named(words.BY_DEF[node.name], node))
         self._visit_fields(node, "type_params", "decorator_list", "args", "returns")
         with self._within(_function(node.args)):
             self.check_function_argument_names(node)

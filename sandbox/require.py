@@ -145,6 +145,9 @@ class Importer:
         self._job = job
         self._made: dict[str, Facade] = {}
 
+    def __repr__(self) -> str:
+        return "the hook"
+
     @stands_for("require")
     def require(self, module: str) -> Facade:
         """The facade of a mapped module. Raises ModuleNotFoundError."""

@@ -19,9 +19,10 @@ TYPE = "real type"
 OWN = "own classes"  # the hook's, of which the guards know already
 PLAIN = "plain classes"  # those among them that inherit no private names
 GETATTR = "guarded __getattr__"
+NEW = "guarded __new__"
 TOKEN = "own token"  # noqa: S105 - an object that stands for the job
 MARK = "__made by this job__"  # in the namespace of every class of the hook's; dunder in shape, so Enum lets it be
-GUARDS = frozenset({READ, WRITE, WRITE_PRIVATE, SUPER, NAMES, TYPE, OWN, PLAIN, GETATTR, TOKEN})
+GUARDS = frozenset({READ, WRITE, WRITE_PRIVATE, SUPER, NAMES, TYPE, OWN, PLAIN, GETATTR, NEW, TOKEN})
 
 Kind = Literal["public", "watched", "private", "special", "refused"]
 
@@ -52,6 +53,7 @@ def _dunder(*names: str) -> frozenset[str]:
 
 PURE = _dunder(*_NUMBERS, *(f"r{name}" for name in _NUMBERS), *_COMPARED, *_READ_ONLY)
 METHODS = PURE | _dunder(*(f"i{name}" for name in _NUMBERS if name != "divmod"), *_CHANGING)  # what a class may define
+BY_DEF = {"__getattr__": GETATTR, "__new__": NEW}  # methods behind a guard: they are written with def
 FIELDS = frozenset({"__slots__", "__match_args__"})  # what a class may set beside
 FILE_NAMES = frozenset(  # what a file may set and read
     {"__all__", "__author__", "__copyright__", "__license__", "__version__"}
@@ -73,6 +75,7 @@ REASONS = {  # of names that a hook may not use as an attribute, a method or a v
     "__import__": "write import, or require(…)",
     "__class__": "use type(…); an object keeps its class",
     "__getattr__": "write it as a method: def __getattr__(self, name):",
+    "__new__": "write it as a method: def __new__(cls):",
     "__wrapped__": "it leads past a decorator",
     "mro": "it leads from a class to those it is made of; use isinstance or issubclass",
     "__mro__": "it leads from a class to those it is made of; use isinstance or issubclass",
@@ -115,6 +118,8 @@ def is_dunder(name: str) -> bool:
 
 def reason(name: str) -> str:
     """Why a hook may not use `name`, or what to write instead."""
+    if name in METHODS and name not in REASONS:
+        return "it has a meaning in a class alone: define it there"
     return REASONS.get(name, _CLASSES if name in _PROTOCOL else _INTERPRETER)
 
 

@@ -62,7 +62,7 @@ def _grow_stack() -> None:
 def _module_of_hooks() -> ModuleType:
     """Where dataclasses look for the names of a hook's class, and compile its methods: it holds next to nothing."""
     made = ModuleType(require.HOOK_NAME)
-    vars(made)["__builtins__"] = decorators.GENERATED
+    vars(made).update(decorators.MARKERS, __builtins__=decorators.GENERATED)
     return made
 
 

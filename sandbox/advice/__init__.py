@@ -19,6 +19,7 @@ from sandbox.places import Doubt, Places
 from sandbox.wire import Advice, Diagnostic
 
 MOST_FINDINGS = 100
+_MOST_NODES = 10_000  # of a source that is looked at: some of this takes the square of it
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _WAYS_OUT = (ast.Return, ast.Raise, ast.Yield, ast.YieldFrom, ast.Assert)
 
@@ -26,6 +27,8 @@ _WAYS_OUT = (ast.Return, ast.Raise, ast.Yield, ast.YieldFrom, ast.Assert)
 def advise(tree: ast.Module, source: str, parameters: tuple[str, ...], advice: Advice) -> list[Diagnostic]:
     """The warnings about a parsed source, in its order. Raises RecursionError for one that is nested very deeply."""
     nodes = list(ast.walk(tree))
+    if len(nodes) > _MOST_NODES:
+        return []
     entry = find_entry(tree, nodes, parameters)
     places = Places(source)
     doubts = chain(

@@ -69,7 +69,7 @@ def _callbacks(tree: ast.Module, entry: Entry, name: str) -> set[str] | None:
     """
     if isinstance(entry.node, ast.Module):
         return {name}
-    users: dict[str, set[str]] = {}  # name → the names made with it
+    users: dict[str, list[set[str]]] = {}  # name → the names made with it, one set a statement
     for statement in tree.body:
         if statement is entry.node:
             continue
@@ -80,17 +80,17 @@ def _callbacks(tree: ast.Module, entry: Entry, name: str) -> set[str] | None:
             continue
         made = _made_names(statement)
         for one in used:
-            users.setdefault(one, set()).update(made)
+            users.setdefault(one, []).append(made)
     return _reached(users, {name, "cb"})
 
 
-def _reached(users: dict[str, set[str]], found: set[str]) -> set[str]:
+def _reached(users: dict[str, list[set[str]]], found: set[str]) -> set[str]:
     waiting = list(found)
     while waiting:
-        for name in users.get(waiting.pop(), ()):
-            if name not in found:
-                found.add(name)
-                waiting.append(name)
+        for made in users.pop(waiting.pop(), ()):
+            waiting += made - found
+            found |= made
+            made.clear()  # seen: the other names of its statement need not look
     return found
 
 

@@ -36,14 +36,19 @@ _HINT = "keep it as a secret of the hook and read context.webtask.secrets.NAME"
 
 def secret_literals(nodes: Sequence[ast.AST]) -> Iterator[Doubt]:
     """Literals that have the shape of a known token, or a name that says what they are."""
-    told = set()
+    told: set[ast.AST] = set()
+    likely: dict[ast.AST, bool] = {}  # each text is read once, whatever has it
     for node in nodes:
         if isinstance(node, ast.Constant) and (what := _shape_of(_text(node))):
             told.add(node)
             yield Doubt(node, "secret-literal", f"this looks like {what}", _HINT)
     for node in nodes:
         for name, value in _named(node):
-            if value not in told and isinstance(value, ast.Constant) and _is_telling(name, _text(value)):
+            if value in told or not isinstance(value, ast.Constant) or not _TELLING_NAME.search(name):
+                continue
+            if value not in likely:
+                likely[value] = _is_likely(_text(value))
+            if likely[value]:
                 told.add(value)
                 yield Doubt(value, "secret-literal", f"this looks like the value of {name[:60]!r}", _HINT)
 
@@ -72,7 +77,7 @@ def _named(node: Any) -> Iterator[tuple[str, ast.AST]]:
             yield name, node.value
         case ast.Dict():
             keys = (key.value if isinstance(key, ast.Constant) else "" for key in node.keys)
-            yield from ((str(key), value) for key, value in zip(keys, node.values, strict=True))
+            yield from ((key, value) for key, value in zip(keys, node.values, strict=True) if isinstance(key, str))
         case ast.arguments(defaults=[_, *_]):
             positional = [*node.posonlyargs, *node.args]
             defaults = zip(reversed(positional), reversed(node.defaults), strict=False)
@@ -87,10 +92,10 @@ def _name_of(target: Any) -> str:
             return ""
 
 
-def _is_telling(name: str, text: str) -> bool:
-    """Whether a text of that name is a secret: long, in one piece, with letters and digits, and no address."""
+def _is_likely(text: str) -> bool:
+    """Whether a text may be a secret: long, in one piece, with letters and digits, and no address."""
     if len(text) < _LEAST_CHARS or "://" in text or not text.isascii() or any(map(str.isspace, text)):
         return False
     if not (any(map(str.isdigit, text)) and any(map(str.isalpha, text))) or text.startswith("/"):
         return False
-    return bool(_TELLING_NAME.search(name)) and not _PLACEHOLDER.search(text)
+    return not _PLACEHOLDER.search(text)

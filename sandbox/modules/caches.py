@@ -13,6 +13,7 @@ import functools
 import ipaddress
 import re
 import string
+import textwrap
 import typing
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
@@ -48,6 +49,9 @@ def harden() -> None:
         for name, value in list(vars(kind).items()):
             if isinstance(value, property | functools.cached_property):
                 setattr(kind, name, _plain_property(value))
+    _replace(re, "escape", _with_exact_texts)
+    _replace(textwrap.TextWrapper, "_munge_whitespace", _with_a_text)
+    _replace(typing._BaseGenericAlias, "__call__", _without_a_trace)  # type: ignore[attr-defined]  # noqa: SLF001
     _replace(string.Template, "flags", int)  # a flag keeps the combinations it was asked for
     _replace(dataclasses, "_EMPTY_METADATA", lambda _: MappingProxyType(_Nothing()))
     dataclasses.Field.__init_subclass__ = classmethod(_no_field)  # type: ignore[assignment]
@@ -96,6 +100,30 @@ def _with_exact_texts(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*given: Any, **named: Any) -> Any:
         return function(*map(exact, given), **{name: exact(value) for name, value in named.items()})
+
+    return call
+
+
+def _with_a_text(munge: Callable[[Any, str], str]) -> Callable[[Any, Any], str]:
+    """It hands its table to the text's own translate."""
+
+    @functools.wraps(munge)
+    def munge_exact(wrapper: Any, text: Any) -> str:
+        written = exact(text)
+        if type(written) is not str:
+            raise TypeError(f"expected a text, got a {type(text).__name__}")
+        return munge(wrapper, written)
+
+    return munge_exact
+
+
+def _without_a_trace(_: Any) -> Callable[..., Any]:
+    """`List[int]()`, without the alias written into what comes of it: that may be anything."""
+
+    def call(alias: Any, *given: Any, **named: Any) -> Any:
+        if not alias._inst:  # noqa: SLF001 - as the standard one asks
+            raise TypeError(f"Type {alias._name} cannot be instantiated")  # noqa: SLF001 - as the standard one says
+        return alias.__origin__(*given, **named)
 
     return call
 

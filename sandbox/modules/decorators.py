@@ -9,6 +9,8 @@ import abc
 import contextlib
 import dataclasses
 import functools
+import re
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +43,8 @@ def make_contextlib(job: Job) -> dict[str, Any]:
     return {"contextmanager": contextmanager}
 
 
+MARKERS = {"ClassVar": typing.ClassVar, "InitVar": dataclasses.InitVar, "KW_ONLY": dataclasses.KW_ONLY}
+_MARKED = re.compile(rf"\s*\w+\s*\.\s*(?=(?:{'|'.join(MARKERS)})\b)")
 GENERATED = {  # the builtins of the text that dataclasses compile
     "hash": hash,
     "super": super,
@@ -69,6 +73,7 @@ def make_dataclasses(job: Job) -> dict[str, Any]:
             if type(target) not in _PLAIN_CLASSES or not job.made(target):
                 raise TypeError("dataclass decorates a class of the hook's own, and no Enum")
             _check_fields(job, target)
+            _name_markers(target)
             made: type = dataclasses.dataclass(**options)(target)
             if _NOT_BY_PLACE.intersection(vars(made).get("__match_args__", ())):
                 made.__match_args__ = ()  # type: ignore[misc, attr-defined]  # SECURITY: a class below could be a text
@@ -88,8 +93,15 @@ def _check_fields(job: Job, target: type) -> None:
         for name, annotation in getattr(kind, "__annotations__", {}).items():
             if type(name) is not str or not name.isidentifier() or name.startswith("__"):
                 raise TypeError(f"a dataclass cannot have the field {name!r:.60}")
-            if (name in GENERATED or name == "BUILTINS") and _is_init_var(annotation):
+            if (name in GENERATED or name in MARKERS or name == "BUILTINS") and _is_init_var(annotation):
                 raise TypeError(f"a dataclass cannot have the InitVar {name!r}")
+
+
+def _name_markers(target: type) -> None:
+    """Annotations that are texts: dataclasses looks for `typing.ClassVar` where a hook's imports are not."""
+    for name, annotation in vars(target).get("__annotations__", {}).items():
+        if type(annotation) is str:
+            target.__annotations__[name] = _MARKED.sub("", annotation, count=1)
 
 
 def _is_init_var(annotation: Any) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-HOOK_MODULE = "hookcell-hook"  # what a hook's functions and classes name as their module
+HOOK_MODULE = "hook"  # what a hook's functions and classes name as their module
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Name(str):
 @pytest.fixture
 def own() -> guards.Guards:
     """The guards of a job, installed in its namespace."""
-    made = guards.Guards({"__name__": "hookcell-hook"})
+    made = guards.Guards({"__name__": "hook"})
     guards.install(made, lambda *_: None, lambda *_: None)
     return made
 
@@ -315,6 +315,32 @@ def test_a_guard_is_not_copied(own: Any) -> None:
         if hasattr(guard, "__self__") and guard.__self__ is own:
             with pytest.raises(TypeError, match="cannot be copied"):
                 copy.deepcopy(guard)
+
+
+@pytest.mark.parametrize("line", ["return thing", "return len", "return None"])
+def test_new_gives_what_the_hook_made(own: Any, line: str) -> None:
+    """Or copy, UserDict and others would write attributes into something shared."""
+    source = f"class A:\n    def __new__(cls):\n        {line}\nA()\n"
+    with pytest.raises(TypeError, match="is not the hook's own"):
+        run(source, own, thing=uuid.UUID(int=7))
+    with pytest.raises(TypeError, match="without decorators"):
+        run("class A:\n    @classmethod\n    def __new__(cls): pass\n", own)
+
+
+def test_new_still_makes(own: Any) -> None:
+    source = (
+        "class A:\n    one = None\n    def __new__(cls, x):\n        if cls.one is None:\n"
+        "            cls.one = super().__new__(cls)\n        return cls.one\n    def __init__(self, x):\n        self.x = x\n"
+        "class B(str):\n    def __new__(cls, text):\n        return super().__new__(cls, text.upper())\n"
+        "value = [A(1) is A(2), A.one.x, B('a') + 'b']\n"
+    )
+
+    assert [True, 2, "Ab"] == run(source, own)["value"]
+
+
+def test_a_class_that_has_lost_its_mark_is_none(own: Any) -> None:
+    with pytest.raises(TypeError, match="lost the mark"):
+        run(f"class E(Enum):\n    _ignore_ = [{words.MARK!r}]\n    a = 1\n", own, Enum=enum.Enum)
 
 
 @pytest.mark.parametrize("base", ["object", "dict", "list", "Exception", "set"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox import wire
+from sandbox.modules import caches
 
 
 def body(text: str) -> str:
@@ -224,7 +225,7 @@ def test_levels_and_lines_of_the_log(run_here: Callable[..., Any]) -> None:
         ("print('a', end=None)", "a"),
         ("print()", ""),
         ("print('a\\nb')", "a\nb"),
-        ("print('a', file=user, flush=True)", "a"),
+        ("print('a', file=None, flush=True)", "a"),
         ("print('\\ud800')", "?"),
     ],
 )
@@ -326,21 +327,11 @@ def test_messages_do_not_name_our_classes_or_paths(run_here: Callable[..., Any])
         assert not [word for word in ("sandbox", "/", "Facade", "Document") if word in done.message], done.message
 
 
-LEAVES_A_CLASS = """
-import json, typing
-T = typing.TypeVar("T")
-class Kept: pass
-class Made(typing.Iterable[T]):
-    def __iter__(self): return iter(())
-    def __new__(cls): return json.dumps
-def hook(user, context, cb):
-    Made[Kept]()  # the alias writes itself into json.dumps
-    cb()
-"""
-
-
-def test_a_worker_in_which_something_of_a_job_stays_is_spent(run_here: Callable[..., Any]) -> None:
-    done, _ = run_here(LEAVES_A_CLASS)
+def test_a_worker_in_which_something_of_a_job_stays_is_spent(
+    run_here: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caches, "forget_subscriptions", lambda: None)
+    done, _ = run_here("import typing\nclass A: pass\ndef hook(user, context, cb):\n    typing.Optional[A]\n    cb()\n")
 
     assert ("ok", True) == (done.status, done.spent)
 

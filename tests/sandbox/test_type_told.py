@@ -12,7 +12,7 @@ from sandbox import compiler, guards
 
 def run(source: str) -> dict[str, Any]:
     """The namespace after a hook's source."""
-    own = guards.Guards({"__name__": "hookcell-hook"})
+    own = guards.Guards({"__name__": "hook"})
     guards.install(own, lambda *_: None, lambda *_: None)
     checked = compiler.check(source, ())
     assert checked.code is not None, checked.diagnostics
