@@ -260,6 +260,7 @@ def test_no_group_of_the_hooks_own_splits_for_except_star(reach: Callable[..., O
             (
                 "TypeError: a hook's class may not derive from ExceptionGroup",
                 "TypeError: a hook may not change",
+                "TypeError: the class G has lost the mark",
                 "TypeError: __setattr__ of a class takes",
                 "TypeError: a SimpleNamespace cannot have the attribute",
                 "AttributeError: ",
