@@ -39,6 +39,9 @@ _HINTS = {
 }
 
 
+_SPELLED = {"Await": "await", "AsyncFunctionDef": "async def", "AsyncFor": "async for", "AsyncWith": "async with"}
+
+
 @dataclass(frozen=True, slots=True)
 class _Scope:
     """A class or a function around the node being visited."""
@@ -78,7 +81,7 @@ class Policy(Transformer):  # type: ignore[misc]
     def not_allowed(self, node: ast.AST) -> None:
         """A statement or expression that no rule knows."""
         kind = type(node).__name__
-        self.refuse(node, "statement", f"{kind} is not available in a hook", _HINTS.get(kind, ""))
+        self.refuse(node, "statement", f"{_SPELLED.get(kind, kind)} is not available in a hook", _HINTS.get(kind, ""))
 
     # Names
 

@@ -46,7 +46,7 @@ def command(names: tuple[str, ...], point: str, *, strict: bool, as_json: bool, 
     if as_json:
         _print_json(outcomes)
     else:
-        _print(outcomes, hooks)
+        _print(outcomes, hooks, strict=strict)
     failed = any(outcome.status != "ok" or (strict and outcome.warnings) for outcome in outcomes.values())
     sys.exit(2 if failed else 0)
 
@@ -72,14 +72,15 @@ def _secret(name: str) -> str:
     return name
 
 
-def _print(outcomes: dict[str, Outcome], hooks: dict[str, Hook]) -> None:
+def _print(outcomes: dict[str, Outcome], hooks: dict[str, Hook], *, strict: bool) -> None:
     from engine.cli import show
 
     for name, outcome in outcomes.items():
         show.show_findings(outcome.diagnostics, hooks[name].source, name, warnings=outcome.warnings)
         count = len(outcome.warnings)
         warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
-        click.echo(f"{show.plain(name)}: {f'accepted{warned}' if outcome.status == 'ok' else outcome.message}")
+        verdict = f"{'refused by --strict' if strict and count else 'accepted'}{warned}"
+        click.echo(f"{show.plain(name)}: {verdict if outcome.status == 'ok' else outcome.message}")
 
 
 def _print_json(outcomes: dict[str, Outcome]) -> None:

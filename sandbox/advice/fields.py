@@ -11,6 +11,7 @@ from sandbox.advice.bindings import binds
 from sandbox.advice.entry import Entry
 from sandbox.document import Document
 from sandbox.places import Doubt, nearest, shown
+from sandbox.vocabulary import is_dunder
 from sandbox.wire import Advice
 
 Fields = dict[str, Any]  # field → the fields below it; None: a value without fields. "*": there may be any
@@ -195,6 +196,8 @@ def _secret(step: _Step, secrets: Collection[str] | None) -> Iterator[Doubt]:
 
 
 def _field(here: Fields, step: _Step, path: str, written: _Written) -> Iterator[Doubt]:
+    if is_dunder(step.name):  # the policy has its say of these
+        return
     asks = step.kind in ("get", "get-or")
     near = nearest(step.name, here, _LIKE if asks else 0.6)
     if "*" in here or (asks and near is None) or (not asks and step.name in written.asked):

@@ -139,7 +139,9 @@ def test_strict_fails_on_warnings(hookcell: Any, write_hook: Any) -> None:
     good, doubtful = write_hook("cb()", "a.py"), write_hook("print(usr)\ncb()", "b.py")
 
     assert 0 == hookcell("check", "--strict", good).status
-    assert 2 == hookcell("check", "--strict", good, doubtful).status
+    ran = hookcell("check", "--strict", good, doubtful)
+
+    assert (2, True) == (ran.status, "b.py: refused by --strict" in ran.out)
     assert 0 == hookcell("check", good, doubtful).status
 
 
