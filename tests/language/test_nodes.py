@@ -72,7 +72,7 @@ def test_what_is_refused_at_upload_is_refused_by_that_rule(refusal: Refusal) -> 
     found = check(refusal.hook, ("user", "context", "cb")).diagnostics
 
     assert {refusal.rule} == {finding.rule for finding in found}
-    assert not refusal.node or any(refusal.node in finding.message for finding in found)
+    assert not refusal.node or any(refusal.form in finding.message for finding in found)
 
 
 @pytest.mark.parametrize("refusal", [one for one in REFUSALS if one.error], ids=lambda refusal: refusal.form)
