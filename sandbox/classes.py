@@ -55,9 +55,7 @@ def type_of(value: Any) -> Any:
     if _is_nameable(kind):
         return kind
     if kind.__name__ not in _TOLD:
-        _TOLD[kind.__name__] = _Told(
-            kind.__name__, (), {"__module__": "builtins", "__new__": _make_none, "__init_subclass__": _make_none}
-        )
+        _TOLD[kind.__name__] = _Told(kind.__name__, (), dict(_OF_A_TOLD))
     return _TOLD[kind.__name__]
 
 
