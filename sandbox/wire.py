@@ -4,7 +4,8 @@ A frame is four bytes of length, big-endian, and a msgpack array whose first ele
 
     worker → engine   ready                          once, when locked down
     engine → worker   check | run                    one job at a time
-    worker → engine   log*, then checked | done      exactly one ending frame a job
+    worker → engine   log* and http*, then checked | done      exactly one ending frame a job
+    engine → worker   reply | failure                each `http` is answered before the worker goes on
 
 A worker may be hostile: every bound below is checked before the engine looks at a value, and whatever does not fit
 (size, type, order, bytes that are no frame) is a `ProtocolError`, which ends that worker and that job, nothing else.
@@ -31,6 +32,15 @@ Status = Literal[
     "ok", "denied", "raised", "no_callback", "bad_result", "rejected", "timeout", "out_of_memory", "crashed"
 ]
 Level = Literal["info", "warn", "error"]
+FailureKind = Literal[
+    "refused",  # by a rule of the broker, for good
+    "connect_timeout",
+    "read_timeout",
+    "connection",  # there is none, or it ended before the response began
+    "tls",  # it is not secure
+    "broken",  # the response ended early, or is no HTTP
+    "undecodable",  # it is not encoded as it says
+]
 
 Message = Annotated[str, Meta(max_length=MESSAGE_CHARS)]
 Line = Annotated[int, Meta(ge=1, le=10_000_000)]
@@ -149,6 +159,34 @@ class Done(Frame, frozen=True, tag="done"):
     spent: bool = False  # something of the job is left in the worker: it takes no other
 
 
+class Http(Frame, frozen=True, tag="http"):
+    """One HTTP call that a run asks for; the worker waits for its answer. Bounds are the egress broker's rules."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]  # without Host, Content-Length and what else is the broker's to set
+    body: bytes
+    connect_ms: Count | None = None  # None: as long as the broker allows
+    read_ms: Count | None = None
+
+
+class Answered(Frame, frozen=True, tag="reply"):
+    """The whole response to an `http`. It comes from a third party: the worker parses it, not the engine."""
+
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes  # decoded
+
+
+class Failed(Frame, frozen=True, tag="failure"):
+    """Why there is no response to an `http`."""
+
+    kind: FailureKind
+    rule: str  # of the broker, when `refused`; else empty
+    message: str
+
+
 class Probed(Frame, frozen=True, tag="probed"):
     """What a prober found: `held` is false when the thing worked."""
 
@@ -158,10 +196,12 @@ class Probed(Frame, frozen=True, tag="probed"):
 
 
 Job = Check | Run | Probe
-Reply = Ready | Log | Checked | Done | Probed
+Reply = Ready | Log | Http | Checked | Done | Probed
+Answer = Answered | Failed
 
 jobs: msgspec.msgpack.Decoder[Job] = msgspec.msgpack.Decoder(Job)
 replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 _encoder = msgspec.msgpack.Encoder()
 
 FrameType = TypeVar("FrameType")
