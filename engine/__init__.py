@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.app import Engine, Hook, Limits
     from engine.config import Config
+    from engine.egress.policy import EgressPolicy
     from engine.errors import EngineError
     from engine.outcome import Outcome
 
-__all__ = ["Config", "Engine", "EngineError", "Hook", "Limits", "Outcome"]
+__all__ = ["Config", "EgressPolicy", "Engine", "EngineError", "Hook", "Limits", "Outcome"]
 
 _HOMES = {
     "Engine": "app",
     "Hook": "app",
     "Limits": "app",
     "Config": "config",
+    "EgressPolicy": "egress.policy",
     "EngineError": "errors",
     "Outcome": "outcome",
 }

@@ -22,6 +22,10 @@ import msgspec
 
 from engine import layers
 from engine.config import Config, Mode
+from engine.egress.broker import Broker
+from engine.egress.network import Network
+from engine.egress.policy import EgressPolicy
+from engine.egress.transport import Transport
 from engine.errors import BadInput, BadSource
 from engine.outcome import Outcome, lines_of
 from engine.points import Point, point_named
@@ -63,6 +67,7 @@ class Hook:
     limits: Limits = field(default_factory=Limits)
     seed: int | None = None  # of the hook's `random`, up to 63 bits; None: another one for every job
     dependencies: Mapping[str, str] = field(default_factory=dict)  # module → version; each must be in the module map
+    egress: EgressPolicy | None = None  # where it may call; None: as the settings say
 
     def __post_init__(self) -> None:
         if self.mode not in (None, "tenant", "invocation"):
@@ -89,6 +94,8 @@ class Engine:
         self._config = config
         self._spawner = Spawner(zygote_setting(config))
         self._pool = Pool(self._spawner, _pool_size(config))
+        self._policy = config.egress_policy
+        self._network = Network(ca_file=config.egress_ca_file)
         self._kept: cachetools.LRUCache[_Key, _Compiled] = cachetools.LRUCache(_KEPT_CODE_BYTES, _weight)
         self._compiling: dict[_Key, asyncio.Task[_Compiled]] = {}
 
@@ -97,14 +104,18 @@ class Engine:
             await self._pool.start()
             await layers.prove(self._spawner, self._config.allow_missing_layers)
         except BaseException:
-            await self._pool.drain()
+            await self._close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
         await self._pool.drain()
+        await self._network.close()
 
     @property
     def pool(self) -> Pool:
@@ -119,9 +130,12 @@ class Engine:
         point = point_named(hook.trigger_id)
         return (await self._compile(hook, point, _advice(hook, point, secrets))).outcome
 
-    async def run(self, hook: Hook, arguments: Mapping[str, Any] | bytes) -> Outcome:
+    async def run(
+        self, hook: Hook, arguments: Mapping[str, Any] | bytes, *, transport: Transport | None = None
+    ) -> Outcome:
         """How the hook ended on these arguments (a mapping, or its JSON).
 
+        `transport`: who answers the hook's calls; None: the network.
         Raises UnknownPoint, BadSource, BadArguments, PoolBusy, EngineClosed, SandboxFailed; nothing for what hooks do.
         """
         point = point_named(hook.trigger_id)
@@ -130,9 +144,19 @@ class Engine:
         if compiled.code is None:
             return compiled.outcome
         job = self._job(hook, point, compiled.code, raw)
+        broker = self.broker(hook, transport)
         async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
-            outcome = await run_turn(worker, job, self._config.grace_ms, alone=self._pool.leased == 1)
+            outcome = await run_turn(worker, job, self._config.grace_ms, broker, alone=self._pool.leased == 1)
         return _with_source(_with_response(outcome, point), hook.source)
+
+    def broker(self, hook: Hook, transport: Transport | None = None) -> Broker:
+        """Who answers the calls of the hook's next job."""
+        policy = hook.egress or self._policy
+
+        def find_transport() -> Transport:
+            return transport or self._network.of(hook.tenant, policy)
+
+        return Broker(policy, find_transport, hook.secrets.values())
 
     async def job(self, hook: Hook, arguments: Mapping[str, Any] | bytes) -> wire.Run:
         """What a worker would be given, for measuring a turn alone. Raises as `run`, and BadSource when rejected."""

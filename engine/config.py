@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import difflib
 import os
+import ssl
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from engine.egress.policy import EgressPolicy
 from engine.errors import BadConfig
 from sandbox.wire import JOB_BYTES, LAYER_NAMES, REPLY_BYTES, Limits
 
@@ -54,6 +56,19 @@ class Config(BaseSettings):
     zygote_age_s: Positive = 3_600  # workers share its address layout and hash seed, so a fresh one takes over
     drain_ms: NotNegative = 20_000  # how long a stopping engine waits for jobs under way
 
+    egress_listed_only: bool = False  # hooks call only the hosts of egress_hosts; otherwise any public one
+    egress_hosts: tuple[str, ...] = ()  # api.example.com, *.example.com
+    egress_ports: tuple[str, ...] = ("80", "443", "1024-65535")
+    egress_exceptions: tuple[str, ...] = ()  # hosts and networks that may be private: 127.0.0.1:8080, 10.1.0.0/16
+    egress_ca_file: str | None = None  # PEM: certificate authorities that are trusted beside the public ones
+    egress_calls: NotNegative = 20  # of one job
+    egress_request_bytes: Annotated[int, Field(ge=0, le=REPLY_BYTES // 2)] = 1 << 20  # of a request's body
+    egress_response_bytes: Annotated[int, Field(ge=0, le=JOB_BYTES // 4 * 3)] = 2 << 20  # of a response's, decoded
+    egress_exchange_ms: Positive = 10_000  # of one call, all in all
+    egress_at_once: Positive = 16  # calls of one tenant under way
+    egress_keep_bodies: Literal["none", "errors", "all"] = "none"  # in the record of a call
+    egress_kept_bytes: NotNegative = 64 << 10  # of each
+
     worker_uid: Annotated[int, Field(ge=1, le=2**31)] = 61_061  # whom workers become under an engine run by root
     allow_missing_layers: frozenset[str] = frozenset()  # layers that this machine's kernel may refuse
 
@@ -87,12 +102,34 @@ class Config(BaseSettings):
             raise ValueError(f"reserve is {reserve}; the most is workers, {info.data['workers']}")
         return reserve
 
+    @field_validator("egress_ca_file")
+    @classmethod
+    def _holds_certificates(cls, name: str | None) -> str | None:
+        try:
+            if name is not None:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(name)
+        except OSError as error:  # ssl.SSLError is one
+            said = "holds no certificates in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+            raise ValueError(f"{name} cannot be used: {said}") from None
+        return name
+
     @field_validator("allow_missing_layers")
     @classmethod
     def _are_layers(cls, names: frozenset[str]) -> frozenset[str]:
         if strangers := names - set(LAYER_NAMES):
             raise ValueError(f"{', '.join(sorted(strangers))} is no layer; the layers are {', '.join(LAYER_NAMES)}")
         return names
+
+    @model_validator(mode="after")
+    def _has_an_egress_policy(self) -> Self:
+        assert self.egress_policy
+        return self
+
+    @property
+    def egress_policy(self) -> EgressPolicy:
+        """Where hooks may call, unless their tenant has a policy of its own. Raises ValueError."""
+        names = EgressPolicy.__dataclass_fields__
+        return EgressPolicy(**{name: getattr(self, f"egress_{name}") for name in names})
 
     @property
     def limits(self) -> Limits:

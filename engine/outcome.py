@@ -58,6 +58,42 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
 
 
+class Spans(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the time of an exchange went, in milliseconds. None: there was no such step, as on a kept connection."""
+
+    dns_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
+    first_byte_ms: float | None = None  # from the request sent to the response's headers
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """Headers and body of a request or a response, secrets masked; kept by policy."""
+
+    headers: tuple[tuple[str, str], ...]
+    body: str
+    base64: bool = False  # whether `body` is, because it is no UTF-8
+    truncated: bool = False  # whether there was more
+    reason: str = ""  # of a response
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of the hook's to another host, and what came of it."""
+
+    method: str
+    url: str  # secrets masked
+    status: int | None = None  # of the response, if there was one
+    refused: str | None = None  # the rule of the egress broker that refused it
+    error: str | None = None  # how it failed otherwise: connect_timeout, read_timeout, connection, tls, broken, …
+    message: str = ""  # why there was no response, as the hook was told
+    sent_bytes: int = 0  # of the request's body
+    received_bytes: int = 0  # of the response's body, as it came
+    ms: float = 0.0  # from the call to its answer
+    timings: Spans = Spans()
+    request: Kept | None = None
+    response: Kept | None = None
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How a job ended. Whatever a hook did is one of these; nothing it does raises in the engine."""
 
@@ -68,7 +104,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     result: msgspec.Raw = msgspec.Raw(b"null")  # JSON of what cb() was given, when `ok`
     error: msgspec.Raw = msgspec.Raw(b"null")  # {name, message, …}, when `denied` or `raised`
     logs: tuple[LogEvent, ...] = ()
-    egress: tuple[Any, ...] = ()  # exchanges with other hosts: none until hooks can talk HTTP
+    egress: tuple[Exchange, ...] = ()  # calls to other hosts, in order
     usage: Usage = Usage(wall_ms=0.0, cpu_ms=0.0, peak_bytes=0)
     diagnostics: tuple[Finding, ...] = ()  # when `rejected`
     warnings: tuple[Finding, ...] = ()  # of a check: they refuse nothing

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from engine.egress.broker import Broker
 from engine.errors import EngineClosed, SandboxFailed
 from engine.outcome import Cause, Finding, LogEvent, Outcome, Step, Usage
 from engine.spawner import ended
@@ -23,6 +24,7 @@ from sandbox import wire
 
 _LAST = ("timeout", "out_of_memory")  # a worker that has told such an end is ending itself, or not to be trusted
 _ASKS = 4  # times that a stuck hook is asked to end, before it is killed
+_HANDLING_MS = 250  # left to a hook, or a tenth of its time, after its last call has been given up
 _TRUNCATION_BYTES = 256  # what the worker's own mark may add to the last log event
 
 
@@ -34,6 +36,7 @@ class _Deadline:
         self._loop = asyncio.get_running_loop()
         self._end = self._loop.time() + wall_ms / 1000
         self._grace = min(grace_ms, wall_ms // 10) / 1000
+        self.calls_end = self._end - self._grace - min(_HANDLING_MS, wall_ms // 10) / 1000
         self._timer: asyncio.TimerHandle | None = None
         self.passed = False
 
@@ -80,7 +83,7 @@ class _Heard:
 _LAST_MS = 253_402_300_799_000  # the year 9999: a hostile clock may say anything
 
 
-async def run_turn(worker: Worker, job: wire.Run, grace_ms: int, *, alone: bool = False) -> Outcome:
+async def run_turn(worker: Worker, job: wire.Run, grace_ms: int, broker: Broker, *, alone: bool = False) -> Outcome:
     """How the job ended. Never raises for what the hook did; `worker.gone` tells whether it is still of use."""
     begun = time.perf_counter()
     heard = _Heard(job.limits.log_bytes)
@@ -92,24 +95,25 @@ async def run_turn(worker: Worker, job: wire.Run, grace_ms: int, *, alone: bool 
         if rest or not worker.holds(wire.Done):
             deadline.begin()
             await worker.send_rest(rest)
-        done = await _listen(worker, heard, job.limits)
+        done = await _listen(worker, job.limits, heard, broker, deadline)
         worker.peak_bytes = done.peak_bytes
         worker.brief = time.perf_counter() - begun < BRIEF_S
         if done.status in _LAST or done.spent:
             worker.kill()
-        return _outcome(done, heard, begun)
+        return _outcome(done, heard, broker, begun)
     except WorkerGone:
         status, message = await _explain(worker, deadline, f"{job.limits.wall_ms} ms")
     except wire.ProtocolError as fault:
         worker.kill()
         status, message = _protocol(str(fault))
-    except asyncio.CancelledError:
+    except BaseException:
         worker.kill()
         raise
     finally:
         worker.asked = False
         deadline.cancel()
-    return Outcome(status=status, message=message, logs=tuple(heard.events), usage=_usage(begun, 0, 0))
+    logs, egress = tuple(heard.events), tuple(broker.exchanges)
+    return Outcome(status=status, message=message, logs=logs, egress=egress, usage=_usage(begun, 0, 0))
 
 
 async def check_turn(worker: Worker, job: wire.Check, wall_ms: int) -> tuple[Outcome, bytes | None]:
@@ -142,20 +146,53 @@ def _only_checked(frame: wire.Reply, worker: Worker) -> wire.Checked:
     return frame
 
 
-async def _listen(worker: Worker, heard: _Heard, limits: wire.Limits) -> wire.Done:
+async def _listen(worker: Worker, limits: wire.Limits, heard: _Heard, broker: Broker, deadline: _Deadline) -> wire.Done:
     while True:
         frame = await worker.receive()
         match frame:
             case wire.Log():
                 heard.add(frame)
+            case wire.Http():
+                if not await _answer(worker, frame, broker, deadline.calls_end):
+                    return _checked(_only_stopped(await worker.receive()), worker, limits)
             case wire.Done():
-                _check_done(frame, worker, limits)
-                return frame
+                return _checked(frame, worker, limits)
             case _:
                 raise wire.ProtocolError(f"a run does not send {type(frame).__name__.lower()}")
 
 
-def _check_done(done: wire.Done, worker: Worker, limits: wire.Limits) -> None:
+async def _answer(worker: Worker, call: wire.Http, broker: Broker, end: float) -> bool:
+    """Whether one call was answered. A worker that speaks first, or is gone, waits for no answer."""
+    if not worker.quiet:
+        return False
+    answering = asyncio.create_task(broker.answer(call, end))
+    worker.when_heard(answering.cancel)
+    try:
+        answer = await answering
+    except asyncio.CancelledError:
+        if _is_cancelled():
+            raise
+        return False
+    finally:
+        worker.when_heard(None)
+    await worker.send(answer)
+    return True
+
+
+def _only_stopped(frame: wire.Reply) -> wire.Done:
+    """Within a call a worker says nothing but that it was stopped."""
+    if not isinstance(frame, wire.Done) or frame.status != "timeout":
+        raise wire.ProtocolError("it went on before its call was answered")
+    return frame
+
+
+def _is_cancelled() -> bool:
+    """Whether the turn itself is, and not only what it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _checked(done: wire.Done, worker: Worker, limits: wire.Limits) -> wire.Done:
     if not worker.quiet:
         raise wire.ProtocolError("something came after the end")
     if (done.result is not None) != (done.status == "ok"):
@@ -166,9 +203,10 @@ def _check_done(done: wire.Done, worker: Worker, limits: wire.Limits) -> None:
         raise wire.ProtocolError("an error that is no JSON")
     if done.causes and done.status not in ("raised", "denied"):
         raise wire.ProtocolError("causes come with an error, and only with it")
+    return done
 
 
-def _outcome(done: wire.Done, heard: _Heard, begun: float) -> Outcome:
+def _outcome(done: wire.Done, heard: _Heard, broker: Broker, begun: float) -> Outcome:
     return Outcome(
         status=done.status,
         message=done.message,
@@ -176,6 +214,7 @@ def _outcome(done: wire.Done, heard: _Heard, begun: float) -> Outcome:
         result=msgspec.Raw(done.result or b"null"),
         error=msgspec.Raw(done.error or b"null"),
         logs=tuple(heard.events),
+        egress=tuple(broker.exchanges),
         usage=_usage(begun, done.cpu_us, done.peak_bytes),
         causes=tuple(map(_cause, done.causes)),
     )

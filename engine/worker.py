@@ -13,6 +13,7 @@ import signal
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 
 from sandbox import wire
 
@@ -50,6 +51,7 @@ class Worker:
         self._reader = wire.FrameReader(wire.REPLY_BYTES)
         self._frames: deque[wire.Reply] = deque()
         self._event: asyncio.Future[None] | None = None
+        self._then: Callable[[], object] | None = None
         self._loop = asyncio.get_running_loop()
         channel.setblocking(False)
         self._loop.add_reader(channel.fileno(), self._read)
@@ -109,6 +111,10 @@ class Worker:
         """Wait until frames have come, there is room to send, or the worker is gone."""
         self._event = self._loop.create_future()
         await self._event
+
+    def when_heard(self, then: Callable[[], object] | None) -> None:
+        """Call `then` when the next frame comes or the worker is gone; None: no longer."""
+        self._then = then
 
     @property
     def quiet(self) -> bool:
@@ -182,5 +188,7 @@ class Worker:
         self._wake()
 
     def _wake(self) -> None:
+        if self._then is not None:
+            self._then()
         if self._event is not None and not self._event.done():
             self._event.set_result(None)

@@ -30,6 +30,7 @@ class Channel:
         self._bodies: deque[bytes] = deque()
         self._writing = False
         self._waiting: Callable[[], None] | None = None
+        self.owed = False  # whether an answer is on its way that nobody waits for any more
 
     def receive(self, decoder: msgspec.msgpack.Decoder[wire.FrameType]) -> wire.FrameType:
         """The next frame. Raises EOFError when the engine has closed its end, ProtocolError on anything odd."""
@@ -50,6 +51,20 @@ class Channel:
         then, self._waiting = self._waiting, None
         if then is not None:
             then()
+
+    def exchange(self, call: wire.Http) -> wire.Answer:
+        """Send a call and wait for its answer. The soft stop comes through: the wait is a read(2).
+
+        An error on the way, a RecursionError or a MemoryError of the hook's, leaves the answer `owed`: it would be read
+        in the place of what comes next, so no other call follows, and no other job.
+        """
+        if self.owed:
+            raise RuntimeError("an error has cut an earlier call short: no other can follow in this job")
+        self.send(call)
+        self.owed = True
+        answer = self.receive(wire.answers)
+        self.owed = False
+        return answer
 
     def when_written(self, then: Callable[[], None]) -> None:
         """Call `then` at once, or as soon as the frame under way is out."""

@@ -21,6 +21,8 @@ from sandbox.classes import Tells, type_of
 from sandbox.document import Document
 from sandbox.formats import formatting
 from sandbox.modules.kinds import SimpleNamespace
+from sandbox.modules.responses import Response
+from sandbox.modules.sessions import Session
 from sandbox.naming import stands_for
 from sandbox.own import Own, class_of
 
@@ -50,7 +52,7 @@ class Module:
 
 
 _OPEN = frozenset({Document, Module, SimpleNamespace})  # whose instances a job makes for itself
-_OPEN_BASES = (BaseException, decimal.Context)
+_OPEN_BASES = (BaseException, decimal.Context, Session, Response)
 
 
 class Guards(Own):

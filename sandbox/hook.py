@@ -63,7 +63,7 @@ def run(job: wire.Run, channel: Channel) -> wire.Done:
     own = guards.Guards({})
     done = _run(job, channel, own)
     own.forget()
-    spent = _outlives(own) and _stays(own)
+    spent = (_outlives(own) and _stays(own)) or channel.owed
     before_us, _ = _spent[0]
     _spent[0] = after_us, peak_bytes = usage()
     cost_us = max(after_us - before_us, 0)
@@ -96,7 +96,8 @@ def _run(job: wire.Run, channel: Channel, own: guards.Guards) -> wire.Done:
     settlement = Settlement()
     try:
         cb = callback(settlement, console, job.limits.result_bytes)
-        reason = _call(job, own, console, cb)
+        _furnish(own, job, console, channel.exchange)
+        reason = _call(job, own, cb)
     except MemoryError as error:
         _ballast.close()
         return _out_of_memory(error)
@@ -110,14 +111,13 @@ def _run(job: wire.Run, channel: Channel, own: guards.Guards) -> wire.Done:
     return settlement.done or ended("no_callback", reason)
 
 
-def _call(job: wire.Run, own: guards.Guards, console: Console, cb: Callable[..., None]) -> str:
+def _call(job: wire.Run, own: guards.Guards, cb: Callable[..., None]) -> str:
     """Run the hook's file and its entry; return what to tell an author whose `cb` was not called."""
     given = document.parse(job.arguments)
     context = given.setdefault("context", document.Document())
     context["webtask"] = _webtask(job)
     arguments = [cb if name == "cb" else given.get(name) for name in job.parameters]
     module = guards.Module()
-    _furnish(own, job, console)
     own.namespace.update(zip(job.parameters, arguments, strict=True), module=module)
     exec(_load(job.code), own.namespace)  # noqa: S102 - the tenant's code, in the tenant's worker
     entry = module.exports or own.namespace.get(ENTRY)
@@ -140,9 +140,9 @@ def _load(code: bytes) -> CodeType:
     return loaded
 
 
-def _furnish(own: guards.Guards, job: wire.Run, console: Console) -> None:
+def _furnish(own: guards.Guards, job: wire.Run, console: Console, exchange: Callable[[wire.Http], wire.Answer]) -> None:
     """Put in what every hook finds: the error classes, console, require, the builtins and the guards."""
-    importer = Importer(makers.Job(job.seed, own.has, own.read))
+    importer = Importer(makers.Job(job.seed, own.has, own.read, exchange))
     own.namespace.update(errors.SCOPE, __name__=HOOK_NAME, console=console, require=importer.require)
     guards.install(own, importer.import_, console.print)
 

@@ -48,6 +48,11 @@ _ENCODINGS = (
     "idna",
     "punycode",
     "unicode_escape",
+    # what most of the web is written in: each costs every fork some 25 KiB
+    *"utf-8-sig utf-16-be utf-32-le utf-32-be koi8-r tis-620".split(),
+    *"gb2312 gbk gb18030 big5 shift-jis euc-jp iso2022-jp euc-kr".split(),
+    *(f"iso8859-{part}" for part in (2, 5, 7, 8, 9, 15)),
+    *(f"cp{page}" for page in (1250, 1251, 1253, 1254, 1255, 1256, 1257, 1258)),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
@@ -55,6 +56,19 @@ def engine_thread() -> Iterator[EngineThread]:
     thread = EngineThread(Config(wall_ms=3_000, check_ms=3_000, workers=16))
     yield thread
     thread.close()
+
+
+@pytest.fixture(scope="module")
+def new_engine() -> Iterator[Callable[[Config], EngineThread]]:
+    """`new_engine(config)`: another engine, for the tests of one file."""
+    with contextlib.ExitStack() as stack:
+
+        def start(config: Config) -> EngineThread:
+            thread = EngineThread(config)
+            stack.callback(thread.close)
+            return thread
+
+        yield start
 
 
 @pytest.fixture

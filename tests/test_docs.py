@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.cases import find_cases
-from engine.config import Config
+from engine.egress.refusals import RULES
+from engine.outcome import Exchange
 from sandbox.wire import LAYERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,17 +87,30 @@ def test_the_first_screen_of_the_readme_says_what_it_does_not_protect_against() 
     assert "does not protect against" in first_screen
 
 
-@pytest.mark.parametrize("name", Config.model_fields)
-def test_every_setting_stands_in_the_documentation_with_its_default(name: str) -> None:
-    default = Config.model_fields[name].default
-    shown = "[]" if default == frozenset() else str(default)
-
-    assert f"| `{name}` | {shown} |" in (ROOT / "docs/settings.md").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_stands_in_the_documentation_with_what_it_stops(layer: str) -> None:
     assert f"| `{layer}` | {LAYERS[layer]} |" in (ROOT / "docs/sandbox.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_of_the_egress_broker_stands_in_the_documentation_with_what_it_refuses(rule: str) -> None:
+    assert f"| `{rule}` | {RULES[rule]} |" in (ROOT / "docs/egress.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_an_egress_policy_is_one() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/egress.md").read_text(encoding="utf-8"), re.DOTALL)
+    program = f"{example}\nprint(hook.egress.hosts)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+
+    assert "('api.example.com', '*.crm.example')\n" == ended.stdout
+
+
+def test_the_example_of_a_record_has_the_fields_that_records_have() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs/egress.md").read_text(encoding="utf-8"), re.DOTALL)
+    shown = msgspec.json.decode(example, type=Exchange)
+
+    assert set(json.loads(example)) <= set(Exchange.__struct_fields__)
+    assert 41.3 == shown.ms
 
 
 def test_the_example_of_cases_is_a_case_file(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.egress.broker import Broker
+from engine.egress.policy import EgressPolicy
+from engine.egress.recorded import Recorded
 from engine.worker import Worker
 
 
@@ -37,3 +40,8 @@ def host_pid(worker: Worker) -> int:
     found = re.search(r"^Pid:\s+(\d+)", told, re.MULTILINE)
     assert found is not None, "a pidfd tells its pid"
     return int(found[1])
+
+
+def no_calls() -> Broker:
+    """The broker of a job that calls nobody."""
+    return Broker(EgressPolicy(calls=0), lambda: Recorded([]))

@@ -20,7 +20,7 @@ import msgspec
 import yaml
 
 from engine.app import Engine, Hook
-from engine.benchmarks import Figure, host_pid
+from engine.benchmarks import Figure, host_pid, no_calls
 from engine.points import point_named
 from engine.turn import run_turn
 from engine.worker import Worker
@@ -112,7 +112,7 @@ async def _compare(loop: Loop, worker: Worker, job: wire.Run) -> Figure:
 
 async def _guarded(worker: Worker, job: wire.Run) -> int:
     """Nanoseconds, as the hook took them in the worker."""
-    outcome = await run_turn(worker, job, 100)
+    outcome = await run_turn(worker, job, 100, no_calls())
     assert outcome.status == "ok", outcome
     return msgspec.json.decode(outcome.result, type=int)
 

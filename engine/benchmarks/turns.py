@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Self
 
 from engine.app import Engine, Hook, Limits
-from engine.benchmarks import Figure, host_pid
+from engine.benchmarks import Figure, host_pid, no_calls
 from engine.points import point_named
 from engine.turn import run_turn
 from engine.worker import Worker
@@ -110,7 +110,7 @@ async def _answer_bytes(worker: Worker, job: wire.Run) -> int:
 
 async def _measure_turn(worker: Worker, job: wire.Run) -> float:
     begun = time.perf_counter()
-    outcome = await run_turn(worker, job, 100, alone=True)
+    outcome = await run_turn(worker, job, 100, no_calls(), alone=True)
     assert outcome.status == "ok", outcome
     return (time.perf_counter() - begun) * 1e6
 

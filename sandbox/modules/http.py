@@ -1,124 +1,88 @@
-"""`requests` where hooks reach no host: the names are there, and every call ends as it does without a network.
+"""`requests` for hooks: the real library over frames, behind what a hook may hold.
 
-A leaf: a hook may hold these classes and functions.
+    facade   `requests.get(…)`, Session                  sessions: what the hook set, as plain texts (arguments)
+    library  prepares, follows redirects, keeps cookies  library: the real modules, over an adapter of ours
+    courier  one `http` frame, then its answer           courier: `Job.exchange`
+    facade   Response, or an exception                   responses, cookies, faults
+
+A leaf: a hook may hold these functions.
 """
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any
 
+from sandbox.modules import library
+from sandbox.modules.arguments import BasicAuth
+from sandbox.modules.faults import EXCEPTIONS, OF_PACKAGE
 from sandbox.modules.job import Job
-from sandbox.naming import stands_for
+from sandbox.modules.published import published
+from sandbox.modules.responses import Response
+from sandbox.modules.sessions import session_class
 
 METHODS = ("delete", "get", "head", "options", "patch", "post", "put", "request")
-_NO_WAY_OUT = "hooks of this engine reach no host"
 
 
-class RequestException(OSError):
-    """What all errors of a call are."""
+@published("requests.status_codes", "LookupDict")
+class Codes:
+    """The numbers of statuses by their names: `codes.ok`, `codes["not_found"]`."""
 
-    request: Any = None
-    response: Any = None
+    __slots__ = ()
 
+    def __getattr__(self, name: str) -> int:
+        if name not in _CODES:
+            raise AttributeError(f"there is no status called {name!r}")
+        return _CODES[name]
 
-class HTTPError(RequestException):
-    """The status says that the call failed."""
+    def __getitem__(self, name: str) -> int | None:
+        return _CODES.get(name)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The number of a status, or `default`."""
+        return _CODES.get(name, default)
 
-class ConnectionError(RequestException):  # noqa: A001 - the published name
-    """There is no connection."""
+    def __dir__(self) -> Iterator[str]:
+        return iter(_CODES)
 
-
-class SSLError(ConnectionError):
-    """The connection is not secure."""
-
-
-class Timeout(RequestException):
-    """It took too long."""
-
-
-class ConnectTimeout(ConnectionError, Timeout):
-    """It took too long to connect."""
+    def __repr__(self) -> str:
+        return "<lookup 'status_codes'>"
 
 
-class ReadTimeout(Timeout):
-    """It took too long to answer."""
-
-
-class TooManyRedirects(RequestException):
-    """The call was sent on too often."""
-
-
-class InvalidURL(RequestException, ValueError):
-    """The URL is none."""
-
-
-class MissingSchema(InvalidURL):
-    """The URL says not how to call."""
-
-
-class InvalidSchema(InvalidURL):
-    """The URL says to call in a way that there is not."""
-
-
-class JSONDecodeError(RequestException, ValueError):
-    """The answer is no JSON."""
-
-
-EXCEPTIONS: dict[str, type[RequestException]] = {
-    kind.__name__: kind
-    for kind in (
-        RequestException,
-        HTTPError,
-        ConnectionError,
-        SSLError,
-        Timeout,
-        ConnectTimeout,
-        ReadTimeout,
-        TooManyRedirects,
-        InvalidURL,
-        MissingSchema,
-        InvalidSchema,
-        JSONDecodeError,
-    )
+_CODES: dict[str, int] = {
+    name: number for name, number in vars(library.status_codes.codes).items() if type(number) is int
 }
-for _kind in EXCEPTIONS.values():
-    _kind.__module__ = "requests.exceptions"
 
 
-def _calling(name: str) -> Any:
-    @stands_for(name)
-    def call(*_: Any, **__: Any) -> NoReturn:
-        raise ConnectionError(_NO_WAY_OUT)
+def _calling(name: str, session: Any) -> Callable[..., Any]:
+    """`requests.get` and the like: each call has a session of its own, as in the library."""
 
+    def call(*given: Any, **named: Any) -> Any:
+        return getattr(session(), name)(*given, **named)
+
+    call.__name__ = call.__qualname__ = name
+    call.__module__ = "requests"
     return call
 
 
-@stands_for("Session")
-class _Calls:
-    """What a Session can do."""
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is open."""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-_Calls.__module__ = "requests"
-
-
-def make_requests(_: Job) -> dict[str, Any]:
-    """Calls that reach nobody, the errors that hooks catch, and a Session of this job's own."""
-    methods = {name: staticmethod(_calling(name)) for name in METHODS}
-    session = stands_for("Session")(type("Session", (_Calls,), methods))
-    session.__module__ = _Calls.__module__
-    return {name: _calling(name) for name in METHODS} | EXCEPTIONS | {"Session": session}
+def make_requests(job: Job) -> dict[str, Any]:
+    """Calls through the engine, a Session of this job's own, what a call gives and what it raises."""
+    session = session_class(job.exchange)
+    calls = {name: _calling(name, session) for name in METHODS}
+    errors = {name: EXCEPTIONS[name] for name in (*OF_PACKAGE, "EgressRefused")}
+    return calls | errors | {"Session": session, "session": session, "Response": Response, "codes": Codes()}
 
 
 def make_exceptions(_: Job) -> dict[str, Any]:
-    """`requests.exceptions`."""
+    """`requests.exceptions`: the library's own, and EgressRefused."""
     return dict(EXCEPTIONS)
+
+
+def make_auth(_: Job) -> dict[str, Any]:
+    """`requests.auth`."""
+    return {"HTTPBasicAuth": BasicAuth}
+
+
+def make_structures(_: Job) -> dict[str, Any]:
+    """`requests.structures`."""
+    return {"CaseInsensitiveDict": library.structures.CaseInsensitiveDict}

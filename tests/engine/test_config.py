@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 
 from engine.app import zygote_setting
 from engine.config import Config
+from engine.egress.policy import EgressPolicy
 from engine.errors import BadConfig
 from sandbox.wire import LAYER_NAMES
 
@@ -226,7 +229,33 @@ def test_every_setting_stands_in_the_documentation_with_its_default(name: str) -
     """One row of the table each; a default that changes must change there."""
     default = Config.model_fields[name].default
     rows = [line for line in SETTINGS.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{name}` |")]
-    shown = {frozenset(): "[]"}.get(default, str(default))
+    listed = isinstance(default, frozenset | tuple)
+    shown = json.dumps(list(default)) if listed else "" if default is None else str(default)
 
     assert 1 == len(rows)
-    assert shown in rows[0].split("|", 2)[2].replace(",", "").replace("`", "").split()
+    assert shown == rows[0].split("|")[2].strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("egress_hosts", ("api.example.com",), "listed_only is false"),
+        ("egress_ports", ("http",), "ports has 'http'"),
+        ("egress_exceptions", ("10.0.0.1/8",), "exceptions has '10.0.0.1/8'"),
+        ("egress_keep_bodies", "some", "egress_keep_bodies"),
+        ("egress_ca_file", "/no/such/file", "/no/such/file cannot be used: No such file or directory"),
+        ("egress_ca_file", __file__, "holds no certificates in PEM"),
+    ],
+)
+def test_an_egress_policy_that_cannot_be_one_is_refused_at_the_start(name: str, value: Any, said: str) -> None:
+    with pytest.raises(BadConfig, match=re.escape(said)):
+        Config(**{name: value})
+
+
+def test_the_egress_policy_is_what_the_settings_say() -> None:
+    policy = Config(
+        egress_listed_only=True, egress_hosts=("a.example",), egress_calls=3, egress_at_once=2
+    ).egress_policy
+
+    assert (True, ("a.example",), 3, 2) == (policy.listed_only, policy.hosts, policy.calls, policy.at_once)
+    assert EgressPolicy() == Config().egress_policy

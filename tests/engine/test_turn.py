@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from engine.benchmarks import no_calls
 from engine.outcome import Outcome
 from engine.spawner import Spawner
 from engine.turn import check_turn, run_turn
@@ -97,7 +98,7 @@ async def peer() -> AsyncIterator[Peer]:
 )
 async def test_a_worker_that_breaks_the_protocol_has_crashed(peer: Peer, sent: bytes, fault: str) -> None:
     """It loses its own job and its life; the engine loses nothing."""
-    turn = asyncio.create_task(run_turn(peer.worker, job(), 100))
+    turn = asyncio.create_task(run_turn(peer.worker, job(), 100, no_calls()))
     await asyncio.get_running_loop().run_in_executor(None, send_all, peer.far, sent)
     outcome = await turn
 
@@ -140,7 +141,7 @@ async def test_a_check_that_breaks_the_protocol_has_crashed(peer: Peer, sent: by
 
 async def test_a_frame_may_come_in_pieces(peer: Peer) -> None:
     """A socket keeps no boundaries."""
-    turn = asyncio.create_task(run_turn(peer.worker, job(), 100))
+    turn = asyncio.create_task(run_turn(peer.worker, job(), 100, no_calls()))
     data = LOG + wire.pack(DONE)
     for place in range(0, len(data), 3):
         peer.far.sendall(data[place : place + 3])
@@ -153,7 +154,7 @@ async def test_a_frame_may_come_in_pieces(peer: Peer) -> None:
 
 async def test_a_hostile_clock_is_only_a_strange_time(peer: Peer) -> None:
     """The time of a log event is the worker's word."""
-    turn = asyncio.create_task(run_turn(peer.worker, job(), 100))
+    turn = asyncio.create_task(run_turn(peer.worker, job(), 100, no_calls()))
     peer.far.sendall(wire.pack(wire.Log("info", "late", 1, 1 << 53)) + wire.pack(DONE))
     outcome = await turn
 
@@ -162,7 +163,7 @@ async def test_a_hostile_clock_is_only_a_strange_time(peer: Peer) -> None:
 
 async def test_a_worker_that_exits_by_itself_has_crashed(peer: Peer) -> None:
     """Between jobs or in one: its status is told."""
-    turn = asyncio.create_task(run_turn(peer.worker, job(), 100))
+    turn = asyncio.create_task(run_turn(peer.worker, job(), 100, no_calls()))
     signal.pidfd_send_signal(peer.worker.pidfd, signal.SIGTERM)
     await peer.worker.exited
     peer.far.shutdown(socket.SHUT_RDWR)
@@ -173,7 +174,7 @@ async def test_a_worker_that_exits_by_itself_has_crashed(peer: Peer) -> None:
 
 async def test_a_worker_that_hangs_up_but_lives_on_has_crashed(peer: Peer) -> None:
     """It broke the protocol: that we had to kill it then must not be told as a lack of memory."""
-    turn = asyncio.create_task(run_turn(peer.worker, job(), 100))
+    turn = asyncio.create_task(run_turn(peer.worker, job(), 100, no_calls()))
     peer.far.shutdown(socket.SHUT_RDWR)
     outcome = await turn
 
@@ -183,7 +184,7 @@ async def test_a_worker_that_hangs_up_but_lives_on_has_crashed(peer: Peer) -> No
 
 async def test_a_silent_worker_is_killed_at_the_deadline(peer: Peer) -> None:
     """It need not even be a worker."""
-    outcome = await run_turn(peer.worker, job(wall_ms=200), 100)
+    outcome = await run_turn(peer.worker, job(wall_ms=200), 100, no_calls())
 
     assert "timeout" == outcome.status
     assert 200 <= outcome.usage.wall_ms < 30_000
@@ -214,7 +215,9 @@ async def test_a_worker_takes_a_frame_that_is_larger_than_the_sockets_buffer(spa
     async with spawner_of() as spawner:
         worker, code = await compiled(spawner, "cb(None, len(user.text))")
         arguments = b'{"user": {"text": "' + b"x" * 1_000_000 + b'"}, "context": {}}'
-        outcome = await run_turn(worker, wire.Run(code, PARAMETERS, arguments, {}, "id", 1, wire.Limits()), 100)
+        outcome = await run_turn(
+            worker, wire.Run(code, PARAMETERS, arguments, {}, "id", 1, wire.Limits()), 100, no_calls()
+        )
 
         assert ("ok", 1_000_000) == (outcome.status, outcome.value())
 
@@ -223,7 +226,7 @@ async def test_a_hook_stuck_in_c_overshoots_its_deadline_by_little(spawner_of: A
     """The kill is the engine's own; a generous bound, for any machine."""
     async with spawner_of() as spawner:
         worker, code = await compiled(spawner, "sum(range(10 ** 13))")
-        outcome = await run_turn(worker, job(code, wall_ms=400), 100)
+        outcome = await run_turn(worker, job(code, wall_ms=400), 100, no_calls())
 
         assert ("timeout", None) == (outcome.status, outcome.line)
         assert 400 <= outcome.usage.wall_ms < 5_000
@@ -234,7 +237,7 @@ async def test_a_soft_stop_comes_before_the_deadline_and_ends_the_worker(spawner
     """At half the time at the earliest. The worker says where it was and exits; it is not used again."""
     async with spawner_of() as spawner:
         worker, code = await compiled(spawner, "while True:\n    pass")
-        outcome = await run_turn(worker, job(code, wall_ms=6_000), 10_000)
+        outcome = await run_turn(worker, job(code, wall_ms=6_000), 10_000, no_calls())
 
         assert ("timeout", True) == (outcome.status, outcome.line in (2, 3))
         assert 3_000 <= outcome.usage.wall_ms < 6_000
@@ -246,7 +249,7 @@ async def test_without_a_grace_time_there_is_no_soft_stop(spawner_of: Any) -> No
     """The operator may do without; the line is then unknown."""
     async with spawner_of() as spawner:
         worker, code = await compiled(spawner, "while True:\n    pass")
-        outcome = await run_turn(worker, job(code, wall_ms=300), 0)
+        outcome = await run_turn(worker, job(code, wall_ms=300), 0, no_calls())
 
         assert "timeout" == outcome.status
         assert outcome.usage.wall_ms >= 300
@@ -256,7 +259,7 @@ async def test_a_soft_stop_waits_for_the_log_event_under_way(spawner_of: Any, un
     """Half a frame followed by the end would look like a broken protocol."""
     async with spawner_of() as spawner:
         worker, code = await compiled(spawner, "text = 'x' * 1_000_000\nwhile True:\n    print(text)")
-        turn = asyncio.create_task(run_turn(worker, job(code, wall_ms=60_000, log_bytes=2 << 20), 100))
+        turn = asyncio.create_task(run_turn(worker, job(code, wall_ms=60_000, log_bytes=2 << 20), 100, no_calls()))
         await asyncio.sleep(0)  # the job is on its way
         channel = worker._channel.fileno()
         asyncio.get_running_loop().remove_reader(channel)  # nobody reads, so the worker is held inside its frame
@@ -278,9 +281,9 @@ async def test_a_soft_stop_does_not_hit_the_next_job(spawner_of: Any) -> None:
     """A job that ends just before its deadline leaves a worker that goes on."""
     async with spawner_of() as spawner:
         worker, code = await compiled(spawner, "cb()")
-        assert "ok" == (await run_turn(worker, job(code), 100)).status
+        assert "ok" == (await run_turn(worker, job(code), 100, no_calls())).status
         worker.interrupt()  # late: nothing is under way
-        outcomes = [await run_turn(worker, job(code), 100) for _ in range(3)]
+        outcomes = [await run_turn(worker, job(code), 100, no_calls()) for _ in range(3)]
 
         assert ["ok"] * 3 == [outcome.status for outcome in outcomes]
 
@@ -289,7 +292,7 @@ async def test_a_cancelled_turn_ends_its_worker(spawner_of: Any) -> None:
     """Nobody waits for the job any more."""
     async with spawner_of() as spawner:
         worker, code = await compiled(spawner, "while True:\n    pass")
-        turn = asyncio.create_task(run_turn(worker, job(code, wall_ms=600_000), 100))
+        turn = asyncio.create_task(run_turn(worker, job(code, wall_ms=600_000), 100, no_calls()))
         await asyncio.sleep(0)  # the job is on its way
         turn.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -316,7 +319,7 @@ async def test_a_worker_at_its_processor_limit_is_a_timeout(spawner_of: Any) -> 
     """The kernel's limit is a backstop behind the engine's deadline; it must not be told as a lack of memory."""
     async with spawner_of(cpu_s=1) as spawner:
         worker, code = await compiled(spawner, "while True:\n    pass")
-        outcome = await run_turn(worker, job(code, wall_ms=120_000), 100)
+        outcome = await run_turn(worker, job(code, wall_ms=120_000), 100, no_calls())
 
         assert "timeout" == outcome.status
         assert "processor time" in outcome.message
@@ -328,8 +331,8 @@ async def test_the_usage_of_a_job_does_not_count_the_one_before(spawner_of: Any)
         worker, busy = await compiled(spawner, "for n in range(3_000_000):\n    pass\ncb()")
         outcome, idle = await check_turn(worker, wire.Check("cb()\n", PARAMETERS), 30_000)
         assert "ok" == outcome.status
-        first: Outcome = await run_turn(worker, job(busy), 100)
-        second: Outcome = await run_turn(worker, job(idle or b""), 100)
+        first: Outcome = await run_turn(worker, job(busy), 100, no_calls())
+        second: Outcome = await run_turn(worker, job(idle or b""), 100, no_calls())
 
         assert first.usage.cpu_ms > second.usage.cpu_ms
         assert second.usage.peak_bytes >= first.usage.peak_bytes > 0
@@ -341,7 +344,7 @@ async def test_a_short_turn_that_is_alone_ends_without_the_event_loop(peer: Peer
     asyncio.get_running_loop().call_soon(ran.append, 1)
     peer.worker.brief = True
     peer.far.send(wire.pack(DONE))
-    outcome = await run_turn(peer.worker, job(), 100, alone=True)
+    outcome = await run_turn(peer.worker, job(), 100, no_calls(), alone=True)
 
     assert ("ok", []) == (outcome.status, ran)
 
@@ -351,7 +354,7 @@ async def test_a_turn_that_only_began_shortly_has_its_deadline(peer: Peer, sent:
     """What comes in the first moment is no reason to wait for ever."""
     peer.worker.brief = True
     peer.far.send(sent)
-    outcome = await asyncio.wait_for(run_turn(peer.worker, job(wall_ms=200), 100, alone=True), 10)
+    outcome = await asyncio.wait_for(run_turn(peer.worker, job(wall_ms=200), 100, no_calls(), alone=True), 10)
 
     assert "timeout" == outcome.status
     assert not peer.worker.brief or peer.worker.gone
@@ -359,7 +362,7 @@ async def test_a_turn_that_only_began_shortly_has_its_deadline(peer: Peer, sent:
 
 async def test_a_worker_that_reads_nothing_is_ended_by_the_deadline(peer: Peer) -> None:
     """A job larger than the channel's buffer waits for room, and not for ever."""
-    outcome = await asyncio.wait_for(run_turn(peer.worker, job(b"x" * (2 << 20), wall_ms=200), 100), 10)
+    outcome = await asyncio.wait_for(run_turn(peer.worker, job(b"x" * (2 << 20), wall_ms=200), 100, no_calls()), 10)
 
     assert ("timeout", True) == (outcome.status, peer.worker.gone)
 
@@ -367,7 +370,7 @@ async def test_a_worker_that_reads_nothing_is_ended_by_the_deadline(peer: Peer) 
 async def test_a_worker_that_speaks_unasked_is_ended_at_once(peer: Peer) -> None:
     """Between jobs it has nothing to say: what it sent would only fill the engine's memory."""
     peer.far.send(wire.pack(DONE))
-    outcome = await run_turn(peer.worker, job(), 100)
+    outcome = await run_turn(peer.worker, job(), 100, no_calls())
     peer.far.send(LOG)
     await asyncio.wait_for(asyncio.shield(peer.worker.exited), 10)
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from engine.benchmarks import no_calls
 from engine.turn import check_turn, run_turn
 from engine.worker import Worker
 from sandbox import wire
@@ -171,7 +172,7 @@ CHECK_ENDINGS = {
 @pytest.mark.parametrize("packets", ENDINGS.values(), ids=ENDINGS.keys())
 async def test_a_run_that_breaks_the_protocol_ends_as_crashed(hostile: Hostile, packets: list[bytes]) -> None:
     """The first fault ends the worker and the job, and the outcome says that it was the protocol."""
-    turn = asyncio.create_task(run_turn(hostile.worker, RUN, 0))
+    turn = asyncio.create_task(run_turn(hostile.worker, RUN, 0, no_calls()))
     await hostile.tell(packets)
     outcome = await asyncio.wait_for(turn, 10)
 
@@ -210,7 +211,7 @@ async def test_a_frame_before_the_job_is_no_answer_to_it(hostile: Hostile, frame
 async def test_a_frame_that_never_ends_meets_the_deadline(hostile: Hostile, packets: list[bytes]) -> None:
     """Silence in the middle of a frame is silence."""
     job = msgspec.structs.replace(RUN, limits=msgspec.structs.replace(LIMITS, wall_ms=200))
-    turn = asyncio.create_task(run_turn(hostile.worker, job, 0))
+    turn = asyncio.create_task(run_turn(hostile.worker, job, 0, no_calls()))
     await hostile.tell(packets)
     outcome = await asyncio.wait_for(turn, 10)
 
@@ -221,7 +222,7 @@ async def test_a_frame_that_never_ends_meets_the_deadline(hostile: Hostile, pack
 async def test_a_worker_that_never_reads_meets_the_deadline(hostile: Hostile) -> None:
     """A job larger than the channel's buffer waits for its reader no longer than the job may take. 2026-11-22."""
     job = msgspec.structs.replace(RUN, code=b"x" * (2 << 20), limits=msgspec.structs.replace(LIMITS, wall_ms=200))
-    outcome = await asyncio.wait_for(run_turn(hostile.worker, job, 0), 10)
+    outcome = await asyncio.wait_for(run_turn(hostile.worker, job, 0, no_calls()), 10)
 
     assert "timeout" == outcome.status
     assert hostile.worker.gone
@@ -229,7 +230,7 @@ async def test_a_worker_that_never_reads_meets_the_deadline(hostile: Hostile) ->
 
 async def test_a_worker_that_hangs_up_is_explained_by_its_end(hostile: Hostile) -> None:
     """A closed channel before the end is a crash, or what the process died of."""
-    turn = asyncio.create_task(run_turn(hostile.worker, RUN, 0))
+    turn = asyncio.create_task(run_turn(hostile.worker, RUN, 0, no_calls()))
     await hostile.tell(packets_of(LOG))
     hostile.end.shutdown(socket.SHUT_RDWR)
     outcome = await asyncio.wait_for(turn, 10)
@@ -240,7 +241,7 @@ async def test_a_worker_that_hangs_up_is_explained_by_its_end(hostile: Hostile) 
 
 async def test_frames_in_tiny_packets_are_read_as_one(hostile: Hostile) -> None:
     """How a frame is cut does not matter: each byte may come alone."""
-    turn = asyncio.create_task(run_turn(hostile.worker, RUN, 0))
+    turn = asyncio.create_task(run_turn(hostile.worker, RUN, 0, no_calls()))
     await hostile.tell([bytes([byte]) for byte in wire.pack(LOG) + wire.pack(DONE)])
     outcome = await asyncio.wait_for(turn, 10)
 
@@ -249,7 +250,7 @@ async def test_frames_in_tiny_packets_are_read_as_one(hostile: Hostile) -> None:
 
 async def test_a_clock_of_the_far_future_is_cut(hostile: Hostile) -> None:
     """A log event's time is a date whatever the worker claims."""
-    turn = asyncio.create_task(run_turn(hostile.worker, RUN, 0))
+    turn = asyncio.create_task(run_turn(hostile.worker, RUN, 0, no_calls()))
     await hostile.tell(packets_of(msgspec.structs.replace(LOG, at_ms=1 << 53), DONE))
     outcome = await asyncio.wait_for(turn, 10)
 
@@ -258,7 +259,7 @@ async def test_a_clock_of_the_far_future_is_cut(hostile: Hostile) -> None:
 
 async def test_an_error_in_a_log_text_forges_no_line(hostile: Hostile) -> None:
     """The outcome is one line of JSON, also when a worker puts line ends between the tokens of a result."""
-    turn = asyncio.create_task(run_turn(hostile.worker, RUN, 0))
+    turn = asyncio.create_task(run_turn(hostile.worker, RUN, 0, no_calls()))
     await hostile.tell(packets_of(msgspec.structs.replace(LOG, text="a\nb"), done(result=b'[1,\n{"a":\r\n2}]')))
     outcome = await asyncio.wait_for(turn, 10)
 

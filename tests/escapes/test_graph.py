@@ -83,11 +83,19 @@ LISTED = {  # module → its classes that a hook may hold
     "numbers": "Complex Integral Number Rational Real",
     "operator": "itemgetter",
     "re": "Match Pattern PatternError error",
-    "requests": "Session",
+    "http.cookiejar": "Cookie",
+    "requests": "Response Session",
+    "requests.auth": "HTTPBasicAuth",
+    "requests.cookies": "RequestsCookieJar",
     "requests.exceptions": """
-        ConnectTimeout ConnectionError HTTPError InvalidSchema InvalidURL JSONDecodeError MissingSchema ReadTimeout
-        RequestException SSLError Timeout TooManyRedirects
+        ChunkedEncodingError ConnectTimeout ConnectionError ContentDecodingError EgressRefused HTTPError InvalidHeader
+        InvalidJSONError InvalidProxyURL InvalidSchema InvalidURL JSONDecodeError MissingSchema ProxyError ReadTimeout
+        RequestException RetryError SSLError StreamConsumedError Timeout TooManyRedirects UnrewindableBodyError
+        URLRequired
     """,
+    "requests.models": "PreparedRequest",
+    "requests.status_codes": "LookupDict",
+    "requests.structures": "CaseInsensitiveDict",
     "statistics": "StatisticsError",
     "string": "Template",
     "struct": "error",
