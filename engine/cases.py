@@ -6,6 +6,9 @@ cases:
   - name: says who changed the password
     arguments: sample                   # or a mapping; absent: the point's sample call
     seed: 1                             # of the hook's `random`
+    http:                               # mocks: each must be called, and there is no other host; see egress/recorded.py
+      - when: {method: POST, url: "https://api.example.com/mail", json: {to: user1@foo.com}}
+        reply: {status: 202, json: {id: 7}}
     expect:
       status: ok
       result: {mail: user1@foo.com}     # exactly; absent: not looked at
@@ -28,6 +31,7 @@ import yaml
 from msgspec import UNSET, UnsetType
 
 from engine.app import Engine, Hook
+from engine.egress.recorded import Mock, Recorded
 from engine.errors import BadInput
 from engine.outcome import Outcome
 from engine.points import point_named
@@ -55,6 +59,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arguments: dict[str, Any] | Literal["sample"] = "sample"
     secrets: dict[str, str | None] = {}  # over those of the file; null takes one away
     seed: int | None = None
+    http: list[Mock] = []  # what other hosts answer; they are the only ones
 
 
 class CaseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,23 +98,24 @@ async def run_cases(engine: Engine, path: Path, file: CaseFile) -> AsyncIterator
     """Run the cases of one hook, one after another. Raises BadInput, naming the file, for one that cannot be run."""
     source = await asyncio.to_thread(_read, path)
     for case in file.cases:
-        begun = time.perf_counter()
+        begun, hosts = time.perf_counter(), Recorded(case.http)
         try:
-            outcome = await _run(engine, source, file, case)
+            outcome = await _run(engine, source, file, case, hosts)
         except BadInput as error:
             raise BadInput(f"{path}, case {case.name!r}: {error}") from None
         seconds = time.perf_counter() - begun
-        yield Verdict(file=path, case=case.name, faults=_faults(case.expect, outcome), outcome=outcome, seconds=seconds)
+        faults = _faults(case.expect, outcome, hosts)
+        yield Verdict(file=path, case=case.name, faults=faults, outcome=outcome, seconds=seconds)
 
 
-async def _run(engine: Engine, source: str, file: CaseFile, case: Case) -> Outcome:
+async def _run(engine: Engine, source: str, file: CaseFile, case: Case, hosts: Recorded) -> Outcome:
     secrets = {name: value for name, value in (file.secrets | case.secrets).items() if value is not None}
     hook = Hook(source, file.point, secrets=secrets, seed=case.seed)
     sample = point_named(file.point).sample
-    return await engine.run(hook, sample if case.arguments == "sample" else case.arguments)
+    return await engine.run(hook, sample if case.arguments == "sample" else case.arguments, transport=hosts)
 
 
-def _faults(expect: Expectation, outcome: Outcome) -> tuple[str, ...]:
+def _faults(expect: Expectation, outcome: Outcome, hosts: Recorded) -> tuple[str, ...]:
     found = [
         _differs("status", expect.status, outcome.status),
         _differs("result", expect.result, msgspec.json.decode(outcome.result)),
@@ -117,6 +123,8 @@ def _faults(expect: Expectation, outcome: Outcome) -> tuple[str, ...]:
         _differs("line", expect.line, outcome.line),
         "" if expect.message in outcome.message else f"message: {expect.message!r} is not in {outcome.message!r}",
         _log_fault(expect.logs, [event.text for event in outcome.logs]),
+        *(f"http: {call}" for call in hosts.unmatched),
+        *(f"http: the mock {mock}" for mock in hosts.unused),
     ]
     faults = tuple(fault for fault in found if fault)
     return (*faults, f"it said: {outcome.message}") if faults and outcome.message else faults

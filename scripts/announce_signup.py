@@ -1,7 +1,7 @@
 """Announce a new user in the team's chat.
 
 Written in the JavaScript manner, for those who bring their hooks along: `require` instead of import, and
-`module.exports` names the function. Composes the message in Slack's shape; sending it waits for HTTP in hooks.
+`module.exports` names the function. Composes the message in Slack's shape; notify_slack.py sends one.
 
 Secret: CHAT_CHANNEL, as in "#signups".
 """

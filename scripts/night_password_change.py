@@ -1,6 +1,6 @@
 """Warn the security team when a password changes at night.
 
-Night is from 22:00 to 6:00 where the team works. The warning is logged; sending it waits for HTTP in hooks.
+Night is from 22:00 to 6:00 where the team works. The warning is logged; notify_slack.py shows how to send one.
 
 Secret: TIME_ZONE, as in "Europe/Vienna" (UTC when it is not set).
 """

@@ -1,7 +1,7 @@
 """Tell the person by e-mail that their password has changed.
 
-Composes the mail in the shape that SendGrid's /v3/mail/send takes, and hands it to cb.
-Sending it waits for HTTP in hooks; until then the mail is what the hook answers.
+Composes the mail in the shape that SendGrid's /v3/mail/send takes, and hands it to cb; mail_password_change.py sends
+such a mail.
 
 Secret: MAIL_FROM, the sender's address (optional).
 """

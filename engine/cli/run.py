@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from engine.app import Hook
     from engine.config import Config
+    from engine.egress.policy import EgressPolicy
     from engine.outcome import Outcome
 
 
@@ -22,14 +26,22 @@ if TYPE_CHECKING:
 @click.option(
     "--secret", "secrets", multiple=True, metavar="NAME=VALUE", help="context.webtask.secrets.NAME; repeatable."
 )
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="A host that the hook may call although it is private, as 127.0.0.1:8080; repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole outcome as JSON.")
-def command(file: str, point: str, arguments_file: str | None, secrets: tuple[str, ...], *, as_json: bool) -> None:
+def command(file: str, point: str, arguments_file: str | None, *, as_json: bool, **given: tuple[str, ...]) -> None:
     """Run the hook in FILE (- for standard input) and print how it ended.
 
     Exit status: 0 only when the hook ended `ok`; 1 when it ended otherwise; 2 when the input cannot be used.
     """
     import asyncio
 
+    from engine.app import Hook
     from engine.cli import files, show
     from engine.config import Config
     from engine.errors import BadInput
@@ -41,7 +53,8 @@ def command(file: str, point: str, arguments_file: str | None, secrets: tuple[st
     sample = point_named(point).sample
     source = files.read_source(file, config.source_bytes)
     arguments = files.read_bytes(arguments_file, config.arguments_bytes, "arguments file") if arguments_file else sample
-    outcome = asyncio.run(_run(config, source, point, arguments, _pairs(secrets)))
+    secrets, egress = _pairs(given["secrets"]), _allowing(config.egress_policy, given["allow_hosts"])
+    outcome = asyncio.run(_run(config, Hook(source, point, secrets=secrets, egress=egress), arguments))
     name = "<stdin>" if file == "-" else file
     if as_json:
         click.echo(outcome.json().decode())
@@ -52,14 +65,12 @@ def command(file: str, point: str, arguments_file: str | None, secrets: tuple[st
     sys.exit({"ok": 0, "rejected": 2}.get(outcome.status, 1))
 
 
-async def _run(
-    config: Config, source: str, point: str, arguments: Mapping[str, Any] | bytes, secrets: dict[str, str]
-) -> Outcome:
-    from engine.app import Engine, Hook
+async def _run(config: Config, hook: Hook, arguments: Mapping[str, Any] | bytes) -> Outcome:
+    from engine.app import Engine
 
     small = config.model_copy(update={"reserve": min(1, config.reserve)})
     async with Engine(small) as engine:
-        return await engine.run(Hook(source, point, secrets=secrets), arguments)
+        return await engine.run(hook, arguments)
 
 
 def _pairs(secrets: tuple[str, ...]) -> dict[str, str]:
@@ -67,3 +78,17 @@ def _pairs(secrets: tuple[str, ...]) -> dict[str, str]:
         if not pair.partition("=")[1]:
             raise click.BadParameter(f"found {pair!r}; write NAME=VALUE", param_hint="--secret")
     return dict(pair.split("=", 1) for pair in secrets)
+
+
+def _allowing(policy: EgressPolicy, hosts: tuple[str, ...]) -> EgressPolicy:
+    """The settings' policy with these exceptions; where only listed hosts may be called, they are listed too."""
+    listed = tuple(map(_without_port, hosts)) if policy.listed_only else ()
+    try:
+        return dataclasses.replace(policy, exceptions=policy.exceptions + hosts, hosts=policy.hosts + listed)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--allow-host") from None
+
+
+def _without_port(host: str) -> str:
+    """'127.0.0.1:8080' → '127.0.0.1'; '[::1]:80' → '[::1]'."""
+    return re.sub(r":\d*$", "", host) if host.count(":") == 1 or "]" in host else host

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import click
 import msgspec
 
-from engine.outcome import Cause, Finding, Outcome, lines_of
+from engine.outcome import Cause, Exchange, Finding, Outcome, lines_of
 
 _COLOURS = {"ok": "green", "denied": "yellow"}
 _LEVELS = {"info": None, "warn": "yellow", "error": "red"}
@@ -22,11 +22,13 @@ def plain(text: str) -> str:
 
 
 def show_outcome(outcome: Outcome, name: str) -> None:
-    """Print an outcome: the log, then how it ended, then the result."""
+    """Print an outcome: the log, the calls to other hosts, then how it ended, then the result."""
     name = plain(name)
     for event in outcome.logs:
         where = f"{name}:{event.line}" if event.line else name
         click.secho(f"{where}  {event.level:5}  {plain(event.text)}", fg=_LEVELS.get(event.level), err=True)
+    for exchange in outcome.egress:
+        click.secho(plain(_told(exchange)).replace("\n", "\\x0a"), fg=None if exchange.status else "yellow", err=True)
     if outcome.status == "rejected":
         return
     click.secho(outcome.status, fg=_COLOURS.get(outcome.status, "red"), bold=True, nl=False)
@@ -35,6 +37,13 @@ def show_outcome(outcome: Outcome, name: str) -> None:
         _show_way(outcome, name)
     if outcome.status == "ok":
         click.echo(plain(json.dumps(msgspec.json.decode(outcome.result), indent=2, ensure_ascii=False)))
+
+
+def _told(exchange: Exchange) -> str:
+    """'POST https://api.example.com/mail  202  41.3 ms', or what there was instead of a status."""
+    end = f"refused: {exchange.refused}" if exchange.refused else f"{exchange.status or exchange.error or 'given up'}"
+    took = "" if exchange.refused else f"  {exchange.ms:.1f} ms"
+    return f"{exchange.method} {exchange.url}  {end}{took}"
 
 
 def _show_way(outcome: Outcome, name: str) -> None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
+from engine.cli.show import show_outcome
+from engine.outcome import Exchange, Outcome
 
 
 def test_a_hook_runs_on_the_sample_and_its_result_is_shown(hookcell: Any, write_hook: Any) -> None:
@@ -184,3 +190,117 @@ def test_a_file_name_that_is_no_utf8_can_be_used(hookcell: Any, tmp_path: Any) -
 
     assert (1, True) == (ran.status, ran.out.startswith("denied "))
     assert "Traceback" not in ran.err
+
+
+class _Greeter(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Say hello."""
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing else."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Of a server on 127.0.0.1 that says hello."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Greeter)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def calling(write: Any, port: int) -> str:
+    """A hook that calls that server."""
+    source = "import requests\ndef hook(user, context, cb):\n"
+    saved: str = write(
+        "hook.py", f"{source}    cb(None, requests.get('http://127.0.0.1:{port}/a?b', timeout=5).text)\n"
+    )
+    return saved
+
+
+def test_a_private_host_can_be_allowed(hookcell: Any, calling: str, port: int) -> None:
+    """By host and port; the call is shown after the log."""
+    ran = hookcell("run", calling, "--allow-host", "db.internal", "--allow-host", f"127.0.0.1:{port}")
+
+    assert (0, '"hello"') == (ran.status, ran.out.splitlines()[-1])
+    (line,) = ran.err.splitlines()
+    assert line.startswith(f"GET http://127.0.0.1:{port}/a?b  200  ")
+    assert line.endswith(" ms")
+
+
+def test_a_private_host_is_refused_by_its_rule_unless_it_is_allowed(hookcell: Any, calling: str, port: int) -> None:
+    """Another port is not this one."""
+    for options in ([], ["--allow-host", "127.0.0.1:1"]):
+        ran = hookcell("run", calling, *options)
+
+        assert 1 == ran.status
+        assert "EgressRefused: rule private-address: 127.0.0.1 is not a public address" in ran.out
+        assert [f"GET http://127.0.0.1:{port}/a?b  refused: private-address"] == ran.err.splitlines()
+
+
+def test_an_allowed_host_is_listed_where_only_listed_ones_may_be_called(hookcell: Any, calling: str, port: int) -> None:
+    """What the settings list stays as it is; what a person names here may be called."""
+    listed = {"HOOKCELL_EGRESS_LISTED_ONLY": "true", "HOOKCELL_EGRESS_HOSTS": '["api.example.com"]'}
+    refused = hookcell("run", calling, **listed)
+    allowed = hookcell("run", calling, "--allow-host", f"127.0.0.1:{port}", **listed)
+
+    assert (1, True) == (refused.status, "rule host-not-allowed" in refused.out)
+    assert (0, '"hello"') == (allowed.status, allowed.out.splitlines()[-1])
+
+
+def test_json_has_every_call_with_its_figures(hookcell: Any, calling: str, port: int) -> None:
+    """The record is that of any execution."""
+    ran = hookcell("run", "--json", calling, "--allow-host", f"127.0.0.1:{port}")
+    (call,) = json.loads(ran.out)["egress"]
+
+    assert ("GET", f"http://127.0.0.1:{port}/a?b", 200, None, None) == tuple(
+        call[name] for name in ("method", "url", "status", "refused", "error")
+    )
+    assert (0, 5) == (call["sent_bytes"], call["received_bytes"])
+    assert 0 < call["timings"]["first_byte_ms"] <= call["ms"]
+
+
+def test_a_call_without_an_answer_is_shown_with_how_it_failed(hookcell: Any, write: Any) -> None:
+    """Nobody listens on port 1."""
+    call = "requests.get('http://127.0.0.1:1/', timeout=5)"
+    source = f"import requests\ntry:\n    {call}\nexcept requests.ConnectionError:\n    cb()\n"
+    ran = hookcell("run", write("hook.py", source), "--allow-host", "127.0.0.1:1")
+
+    assert 0 == ran.status
+    assert ran.err.startswith("GET http://127.0.0.1:1/  connection  ")
+
+
+@pytest.mark.parametrize("host", ["", "a b", "http://127.0.0.1/", "127.0.0.1:0", "127.0.0.1:x", "*", "127.1", "[::1"])
+@pytest.mark.parametrize("listed_only", ["false", "true"])
+def test_a_host_that_is_none_is_refused(hookcell: Any, write_hook: Any, host: str, listed_only: str) -> None:
+    """Before anything runs; the message names the option and what was found."""
+    ran = hookcell("run", write_hook("cb()"), "--allow-host", host, HOOKCELL_EGRESS_LISTED_ONLY=listed_only)
+
+    assert (2, "") == (ran.status, ran.out)
+    assert "--allow-host" in ran.err
+    assert repr(host) in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_what_a_hook_calls_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor write a line of its own: a hostile worker may ask for any URL by any method."""
+    calls = (
+        Exchange(method="\x1b[2J", url="http://a/\nok  1 ms\r\u202e", refused="url"),
+        Exchange(method="GET", url="http://a/", error="read_timeout", ms=12.34),
+        Exchange(method="GET", url="http://a/"),
+    )
+    show_outcome(Outcome(status="ok", message="", egress=calls), "hook.py")
+
+    assert [
+        "\\x1b[2J http://a/\\x0aok  1 ms\\x0d\\x202e  refused: url",
+        "GET http://a/  read_timeout  12.3 ms",
+        "GET http://a/  given up  0.0 ms",
+    ] == capsys.readouterr().err.splitlines()

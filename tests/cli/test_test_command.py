@@ -87,6 +87,41 @@ def test_junit_is_xml_whatever_a_case_is_called(hookcell: Any, write: Any, tmp_p
     assert "<a&b>" in (suite[0].get("name") or "")
 
 
+CALLER = """import requests
+def hook(user, context, cb):
+    try:
+        cb(None, requests.get("https://a.example/", timeout=2).text)
+    except requests.RequestException:
+        cb()
+"""
+MOCKED = """
+point: post-change-password
+cases:
+  - name: answered
+    http: [{when: {method: GET, url: "https://a.example/"}, reply: {text: hi}}]
+    expect: {result: hi}
+  - name: not answered
+    http: [{when: {method: GET, url: "https://b.example/"}}]
+"""
+
+
+def test_calls_are_answered_by_mocks_and_by_nobody_else(hookcell: Any, write: Any, tmp_path: Path) -> None:
+    """What was called without a mock, and which mock was not called, fails the case in every form of the verdict."""
+    write("hooks/ask.py", CALLER)
+    write("hooks/ask.cases.yaml", MOCKED)
+    shown = hookcell("test", "hooks", "--junit", "report.xml")
+    told = json.loads(hookcell("test", "hooks", "--json").out)
+    suite = ElementTree.parse(tmp_path / "report.xml").getroot()
+
+    unmatched = "http: GET https://a.example/ matches no mock; the mocks left are: GET https://b.example/"
+    unused = "http: the mock GET https://b.example/ was never called"
+    assert (1, "1 passed, 1 failed") == (shown.status, shown.out.splitlines()[-1])
+    assert [f"        {unmatched}", f"        {unused}"] == shown.out.splitlines()[2:4]
+    assert [[], [unmatched, unused]] == [verdict["faults"] for verdict in told]
+    assert [200, None] == [verdict["outcome"]["egress"][0]["status"] for verdict in told]
+    assert [None, f"{unmatched}\n{unused}"] == [case.findtext("failure") for case in suite]
+
+
 def test_a_report_that_cannot_be_written_is_one_clear_error(hookcell: Any, folder: str) -> None:
     """Its place is named."""
     ran = hookcell("test", folder, "--junit", "no/such/folder/report.xml")
@@ -106,6 +141,7 @@ def test_a_report_that_cannot_be_written_is_one_clear_error(hookcell: Any, folde
         "point: post-change-password\ncases: [{name: a, arguments: {}}]\n",
         "point: post-change-password\ncases: [{name: a, seed: 99999999999999999999999}]\n",
         "point: post-change-password\ncases: [{name: a, arguments: {at: 2020-99-99}}]\n",
+        "point: post-change-password\ncases: [{name: a, http: [{when: {method: GET, url: a.example}}]}]\n",
         "point: post-change-password\ncases: " + "[" * 5_000,
         "\x00",
     ],

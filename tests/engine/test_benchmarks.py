@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.app import Engine, Hook
-from engine.benchmarks import Figure, language
+from engine.benchmarks import Figure, egress, language
 from engine.cli import bench
 from engine.config import Config
 
@@ -92,3 +92,20 @@ def test_a_figure_without_a_budget_is_printed_without_a_verdict(capsys: pytest.C
     (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("item reads")]
 
     assert ["item", "reads", "2", "x", "4", "ms", "over", "2", "ms"] == row.split()
+
+
+async def test_calls_are_measured_beside_plain_requests_and_waiting_hooks_beside_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Few of each: the figures are rough, but there, and a call through the broker is no faster than without."""
+    for name, value in {"_ROUNDS": 1, "_CALLS": 5, "_SLOW": 6, "_TENANTS": 2, "_QUICK": 20}.items():
+        monkeypatch.setattr(egress, name, value)
+    advanced: list[None] = []
+    async with Engine(egress.config()) as engine:
+        called = await egress.calling(engine, lambda: advanced.append(None))
+        waited = await egress.waiting(engine, lambda: advanced.append(None))
+
+    assert egress.steps() == len(advanced)
+    assert (3, 1.5) == (called.budget, waited.budget)
+    assert called.measured > 1
+    assert waited.measured > 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,13 @@ async def test_a_hook_saved_with_a_byte_order_mark_is_read_as_elsewhere(verdicts
         "cases: " + "[" * 5_000 + "]" * 5_000 + "\n",
         "cases: !!python/object/apply:os.system [id]\n",
         "cases: [{[a]: 1}]\n",
+        "cases: [{name: a, http: {}}]\n",
+        "cases: [{name: a, http: [{}]}]\n",
+        "cases: [{name: a, http: [{when: {method: GET, url: /mail}}]}]\n",
+        "cases: [{name: a, http: [{when: {method: GET, url: 'https://a/'}, reply: {status: 99}}]}]\n",
+        "cases: [{name: a, http: [{when: {method: GET, url: 'https://a/', json: &a [*a]}}]}]\n",
+        "cases: [{name: a, http: [{when: {method: GET, url: 'https://a/'}, reply: {json: {? [1] : 2}}}]}]\n",
+        "http: []\ncases: [{name: a}]\n",
     ],
 )
 async def test_a_file_that_cannot_be_used_is_one_clear_error(verdicts: Any, text: str) -> None:
@@ -165,6 +173,150 @@ async def test_a_file_that_cannot_be_used_is_one_clear_error(verdicts: Any, text
         await verdicts(text)
 
     assert "\n" not in str(caught.value)
+
+
+CALLER = """import requests
+def hook(user, context, cb):
+    try:
+        reply = requests.post("https://api.example.com/mail", json={"to": user.email}, timeout=2)
+    except requests.Timeout:
+        return cb(Error("too late"))
+    except requests.RequestException as error:
+        return cb(None, f"none: {error}")
+    cb(None, [reply.status_code, reply.json()])
+"""
+SENT = "{method: POST, url: 'https://api.example.com/mail', json: {to: user1@foo.com}}"
+
+
+async def test_the_mocks_of_a_case_answer_the_calls_of_its_hook(verdicts: Any) -> None:
+    """Each case has its own; the calls stand in the outcome."""
+    first, second = await verdicts(
+        f"""
+cases:
+  - name: taken
+    http: [{{when: {SENT}, reply: {{status: 202, json: {{id: 7}}}}}}]
+    expect: {{result: [202, {{id: 7}}]}}
+  - name: refused
+    http: [{{when: {SENT}, reply: {{status: 400, json: []}}}}]
+    expect: {{result: [400, []]}}
+""",
+        CALLER,
+    )
+
+    assert [(), ()] == [first.faults, second.faults]
+    assert [("POST", "https://api.example.com/mail", 202)] == [
+        (call.method, call.url, call.status) for call in first.outcome.egress
+    ]
+
+
+async def test_a_call_that_no_mock_matches_fails_the_case(verdicts: Any) -> None:
+    """Also when the hook copes with it and ends as expected; without mocks a case reaches no host at all."""
+    other, none = await verdicts(
+        f"""
+cases:
+  - name: another body
+    http: [{{when: {SENT}}}]
+    arguments: {{user: {{email: ada@example.org}}, context: {{connection: {{}}}}}}
+  - name: no mocks
+""",
+        CALLER,
+    )
+
+    assert ("ok", "ok") == (other.outcome.status, none.outcome.status)
+    url = "https://api.example.com/mail"
+    differs = 'json: expected {"to":"user1@foo.com"}, sent {"to": "ada@example.org"}'
+    assert (
+        f"http: POST {url} matches no mock; the mocks left are: POST {url} ({differs})",
+        f"http: the mock POST {url} was never called",
+    ) == other.faults
+    assert ("http: POST https://api.example.com/mail matches no mock; no mock is left",) == none.faults
+    assert "no mock of this case answers POST https://api.example.com/mail" in none.outcome.value()
+
+
+async def test_a_mock_that_is_not_called_fails_the_case(verdicts: Any) -> None:
+    """A case that says what is called must be right about it."""
+    (verdict,) = await verdicts(
+        "cases: [{name: a, http: [{when: {method: GET, url: 'https://a.example/'}, times: 2}]}]\n"
+    )
+
+    assert ("http: the mock GET https://a.example/ was never called",) == verdict.faults
+
+
+async def test_a_hook_meets_the_failures_that_its_mocks_stand_for(verdicts: Any) -> None:
+    """At once, or when the hook's own timeout has passed."""
+    at_once, after_a_while, gone = await verdicts(
+        f"""
+cases:
+  - name: at once
+    http: [{{when: {SENT}, reply: {{error: timeout}}}}]
+    expect: {{status: denied, message: too late}}
+  - name: after a while
+    http: [{{when: {SENT}, reply: {{delay: 600}}}}]
+    expect: {{status: denied, message: too late}}
+  - name: gone
+    http: [{{when: {SENT}, reply: {{error: connection}}}}]
+    expect: {{status: ok}}
+""",
+        CALLER.replace("timeout=2", "timeout=0.2"),
+    )
+
+    assert [(), (), ()] == [at_once.faults, after_a_while.faults, gone.faults]
+    assert at_once.seconds < 0.2 <= after_a_while.seconds
+    assert ["read_timeout", "read_timeout", "connection"] == [
+        verdict.outcome.egress[0].error for verdict in (at_once, after_a_while, gone)
+    ]
+
+
+async def test_a_redirect_of_a_mock_is_another_call(verdicts: Any) -> None:
+    """As it is everywhere."""
+    (verdict,) = await verdicts(
+        """
+cases:
+  - name: sent on
+    http:
+      - when: {method: GET, url: "https://a.example/old?x=1"}
+        reply: {status: 302, headers: {Location: /new}}
+      - when: {method: GET, url: "https://a.example/n*"}
+        reply: {text: here}
+    expect: {result: [here, "https://a.example/new", 1]}
+""",
+        """import requests
+def hook(user, context, cb):
+    reply = requests.get("https://a.example/old", params={"x": 1}, timeout=2)
+    cb(None, [reply.text, reply.url, len(reply.history)])
+""",
+    )
+
+    assert () == verdict.faults
+
+
+async def test_the_rules_of_the_broker_hold_for_mocks_too(verdicts: Any) -> None:
+    """What would be refused outside is refused here, and the mock stays without a call."""
+    (verdict,) = await verdicts(
+        "cases: [{name: a, http: [{when: {method: GET, url: 'http://127.0.0.1/'}}], expect: {status: raised}}]\n",
+        "import requests\ndef hook(user, context, cb):\n    requests.get('http://127.0.0.1/', timeout=2)\n",
+    )
+
+    assert "private-address" == verdict.outcome.egress[0].refused
+    assert "EgressRefused: rule private-address: " in verdict.outcome.message
+    assert "http: the mock GET http://127.0.0.1/ was never called" == verdict.faults[0]
+
+
+async def test_a_bad_mock_is_told_with_its_place(verdicts: Any) -> None:
+    """File, place in it, what was found."""
+    with pytest.raises(BadInput) as caught:
+        await verdicts("cases: [{name: a}, {name: b, http: [{when: {method: GET, url: here}}]}]\n")
+
+    assert "greet.cases.yaml: 'here' is no URL as it is sent" in str(caught.value)
+    assert "at `$.cases[1].http[0].when`" in str(caught.value)
+
+
+async def test_the_example_of_the_page_on_cases_passes(verdicts: Any) -> None:
+    """Hook and cases, as they stand there."""
+    page = (Path(__file__).parents[2] / "docs/cases.md").read_text(encoding="utf-8")
+    hook, cases = re.findall(r"```(?:python|yaml)\n(.*?)```", page, re.DOTALL)
+
+    assert [(), ()] == [verdict.faults for verdict in await verdicts(cases.partition("\n")[2], hook)]
 
 
 @pytest.mark.parametrize(
