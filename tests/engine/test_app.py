@@ -18,7 +18,7 @@ from engine.config import Config
 from engine.errors import BadArguments, BadInput, BadSource, EngineError, UnknownPoint
 from engine.outcome import Cause, Outcome, Step
 from engine.points import point_named
-from engine.turn import _check_done
+from engine.turn import _checked
 from sandbox import wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -220,7 +220,7 @@ async def test_causes_come_with_an_error_or_not_at_all(status: Any) -> None:
     """Anything else is no frame of a worker of ours."""
     done = wire.Done(status, "", None, b"1" if status == "ok" else None, None, 0, 0, (wire.Cause("E", ()),))
     with pytest.raises(wire.ProtocolError, match="causes"):
-        _check_done(done, SimpleNamespace(quiet=True), wire.Limits())
+        _checked(done, SimpleNamespace(quiet=True), wire.Limits())
 
 
 async def test_an_exception_is_raised_with_its_line_and_source(run: Run) -> None:
