@@ -27,6 +27,7 @@ from engine.egress.network import Network
 from engine.egress.policy import EgressPolicy
 from engine.egress.transport import Transport
 from engine.errors import BadInput, BadSource
+from engine.mask import Mask, masked
 from engine.outcome import Outcome, lines_of
 from engine.points import Point, point_named
 from engine.pool import Pool, PoolSize
@@ -34,6 +35,7 @@ from engine.spawner import Spawner, ZygoteSetting
 from engine.turn import check_turn, run_turn
 from sandbox import wire
 
+_MOST_PAIRS = 100  # secrets of a hook, or its dependencies
 _SECRETS_BYTES = 256 << 10  # of one hook together: twenty of the largest that Auth0 takes, thrice
 _DEPENDENCIES_BYTES = 16 << 10  # names and versions together
 _KEPT_CODE_BYTES = 64 << 20  # compiled hooks kept in memory
@@ -67,7 +69,7 @@ class Hook:
     limits: Limits = field(default_factory=Limits)
     seed: int | None = None  # of the hook's `random`, up to 63 bits; None: another one for every job
     dependencies: Mapping[str, str] = field(default_factory=dict)  # module → version; each must be in the module map
-    egress: EgressPolicy | None = None  # where it may call; None: as the settings say
+    egress: EgressPolicy | None = None  # its tenant's own policy, instead of that of the settings
 
     def __post_init__(self) -> None:
         if self.mode not in (None, "tenant", "invocation"):
@@ -147,7 +149,7 @@ class Engine:
         broker = self.broker(hook, transport)
         async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
             outcome = await run_turn(worker, job, self._config.grace_ms, broker, alone=self._pool.leased == 1)
-        return _with_source(_with_response(outcome, point), hook.source)
+        return masked(_with_source(_with_response(outcome, point), hook.source), Mask(hook.secrets.values()))
 
     def broker(self, hook: Hook, transport: Transport | None = None) -> Broker:
         """Who answers the calls of the hook's next job."""
@@ -218,6 +220,8 @@ class Engine:
 
 
 def _check_pairs(what: str, pairs: Mapping[str, str], most_bytes: int) -> None:
+    if len(pairs) > _MOST_PAIRS:
+        raise BadInput(f"what is given as {what} has {len(pairs)} names; the most allowed is {_MOST_PAIRS}")
     total = sum(_text_bytes(f"{what} {name!r:.100}", name, value) for name, value in pairs.items())
     if total > most_bytes:
         raise BadInput(f"what is given as {what} is larger than {most_bytes} bytes together")

@@ -92,7 +92,7 @@ async def run_turn(worker: Worker, job: wire.Run, grace_ms: int, broker: Broker,
         rest = worker.offer(job)
         if alone and worker.brief and not rest:
             worker.listen_briefly()
-        if rest or not worker.holds(wire.Done):
+        if rest or not worker.has_ended:
             deadline.begin()
             await worker.send_rest(rest)
         done = await _listen(worker, job.limits, heard, broker, deadline)

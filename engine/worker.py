@@ -1,7 +1,7 @@
 """The engine's end of one worker: frames out, frames in, and the right to kill it.
 
-Whatever comes is checked by `wire.parse` before anything looks at it. A worker that sends what it should not, or when
-it should not, is killed; nobody repairs it.
+Whatever comes is bounded as it comes, and checked by `wire.parse` before anything looks at it. A worker that sends what
+it should not, or when it should not, is killed; nobody repairs it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _view = memoryview(_buffer)
 BRIEF_S = 0.000_25  # a turn of a small hook, on a processor of its own that first has to wake
 _LINGER_S = 0.5  # from hanging up to having ended
 _MOST_PENDING = 4096  # frames not yet looked at: a turn looks at once, so more is a flood
+_MOST_PENDING_BYTES = 2 * wire.REPLY_BYTES  # of them together: the largest, and all the log there may be
 
 
 class WorkerGone(Exception):
@@ -49,7 +50,8 @@ class Worker:
         self.killed = False  # by us, before it had ended
         self._channel = channel
         self._reader = wire.FrameReader(wire.REPLY_BYTES)
-        self._frames: deque[wire.Reply] = deque()
+        self._bodies: deque[bytes] = deque()  # of frames, each parsed when it is looked at
+        self._pending_bytes = 0
         self._event: asyncio.Future[None] | None = None
         self._then: Callable[[], object] | None = None
         self._loop = asyncio.get_running_loop()
@@ -95,17 +97,23 @@ class Worker:
         yield lets a worker on the same processor run.
         """
         end = time.perf_counter() + BRIEF_S
-        while not self._frames and not self.gone and time.perf_counter() < end:
+        while not self._bodies and not self.gone and time.perf_counter() < end:
             os.sched_yield()
             self._read()
 
     async def receive(self) -> wire.Reply:
         """The next frame. Raises WorkerGone. One caller at a time: the turn."""
-        while not self._frames:
+        while not self._bodies:
             if self.gone:
                 raise WorkerGone
             await self._woken()
-        return self._frames.popleft()
+        body = self._bodies.popleft()
+        self._pending_bytes -= len(body)
+        try:
+            return wire.parse(body, wire.replies)
+        except wire.ProtocolError as error:
+            self._break(str(error))
+            raise WorkerGone from None
 
     async def _woken(self) -> None:
         """Wait until frames have come, there is room to send, or the worker is gone."""
@@ -119,11 +127,12 @@ class Worker:
     @property
     def quiet(self) -> bool:
         """Whether nothing has come that nobody asked for."""
-        return not self._frames
+        return not self._bodies
 
-    def holds(self, ending: type[wire.Reply]) -> bool:
-        """Whether the frame that ends a turn has come already."""
-        return bool(self._frames) and isinstance(self._frames[-1], ending)
+    @property
+    def has_ended(self) -> bool:
+        """Whether the frame that ends a run has come already."""
+        return bool(self._bodies) and wire.is_done(self._bodies[-1])
 
     def interrupt(self) -> None:
         """Ask it to end its job by itself and say where it was: the soft stop."""
@@ -158,12 +167,13 @@ class Worker:
             self._break("it spoke unasked")
             return
         try:
-            for body in self._reader.feed(_view[:length]):
-                self._frames.append(wire.parse(body, wire.replies))
+            bodies = self._reader.feed(_view[:length])
         except wire.ProtocolError as error:
             self._break(str(error))
             return
-        if len(self._frames) > _MOST_PENDING:
+        self._bodies.extend(bodies)
+        self._pending_bytes += sum(map(len, bodies))
+        if len(self._bodies) > _MOST_PENDING or self._pending_bytes > _MOST_PENDING_BYTES:
             self._break("a flood of frames")
             return
         self._wake()

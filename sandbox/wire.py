@@ -42,6 +42,9 @@ FailureKind = Literal[
     "undecodable",  # it is not encoded as it says
 ]
 
+METHOD_CHARS, URL_CHARS, MOST_HEADERS = 64, 64 << 10, 1000  # of a call: decoding more would hold others up
+
+Headers = tuple[tuple[str, str], ...]
 Message = Annotated[str, Meta(max_length=MESSAGE_CHARS)]
 Line = Annotated[int, Meta(ge=1, le=10_000_000)]
 Count = Annotated[int, Meta(ge=0, le=1 << 53)]
@@ -160,11 +163,11 @@ class Done(Frame, frozen=True, tag="done"):
 
 
 class Http(Frame, frozen=True, tag="http"):
-    """One HTTP call that a run asks for; the worker waits for its answer. Bounds are the egress broker's rules."""
+    """One HTTP call that a run asks for; the worker waits for its answer. The egress broker's rules bound it further."""
 
-    method: str
-    url: str
-    headers: tuple[tuple[str, str], ...]  # without Host, Content-Length and what else is the broker's to set
+    method: Annotated[str, Meta(max_length=METHOD_CHARS)]
+    url: Annotated[str, Meta(max_length=URL_CHARS)]
+    headers: Annotated[Headers, Meta(max_length=MOST_HEADERS)]  # without those that are the broker's to set
     body: bytes
     connect_ms: Count | None = None  # None: as long as the broker allows
     read_ms: Count | None = None
@@ -175,7 +178,7 @@ class Answered(Frame, frozen=True, tag="reply"):
 
     status: int
     reason: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     body: bytes  # decoded
 
 
@@ -221,6 +224,11 @@ def parse(body: bytes | bytearray | memoryview, decoder: msgspec.msgpack.Decoder
         return decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
         raise ProtocolError(f"not a frame: {error}"[:200]) from None
+
+
+def is_done(body: bytes) -> bool:
+    """Whether `body` begins as a `Done` does: a short array, and its tag."""
+    return body[1:6] == b"\xa4done"
 
 
 class FrameReader:

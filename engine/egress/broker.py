@@ -13,8 +13,11 @@ from engine.egress import headers, record, urls
 from engine.egress.policy import EgressPolicy, check_target
 from engine.egress.refusals import Refused, Unanswered
 from engine.egress.transport import Request, Response, Timings, Transport
+from engine.mask import Mask
 from engine.outcome import Exchange
 from sandbox import wire
+
+_MOST_ASKED = 1000  # times for a call more than there may be: each costs everybody's time
 
 
 class Broker:
@@ -25,12 +28,15 @@ class Broker:
     ) -> None:
         self._policy = policy
         self._find_transport = find_transport
-        self._mask = record.Mask(secrets)
+        self._mask = Mask(secrets)
         self._calls = 0
         self.exchanges: list[Exchange] = []  # at most one more than the policy's calls
 
     async def answer(self, call: wire.Http, end: float) -> wire.Answer:
-        """The response, or why there is none, before `end` by the event loop's clock. Recorded, also when cancelled."""
+        """The response, or why there is none, before `end` by the event loop's clock. Recorded, also when cancelled.
+
+        Raises ProtocolError for whoever does not stop asking.
+        """
         loop = asyncio.get_running_loop()
         begun = loop.time()
         timings = Timings()
@@ -50,6 +56,8 @@ class Broker:
         """The call as a request that may be sent. Raises Refused."""
         self._calls += 1
         policy = self._policy
+        if self._calls > policy.calls + _MOST_ASKED:
+            raise wire.ProtocolError(f"it asked for {_MOST_ASKED} calls more than a job may make")
         if self._calls > policy.calls:
             raise Refused(
                 "call-count", f"a job may make {policy.calls} calls; make fewer, or ask the operator for more"

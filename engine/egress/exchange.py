@@ -12,12 +12,14 @@ import h11
 from engine.egress import headers
 from engine.egress.decoding import Body
 from engine.egress.refusals import Refused, Unanswered
-from engine.egress.transport import Headers, Request, Response
+from engine.egress.transport import Request, Response
+from sandbox.wire import Headers
 
 _HEAD_PIECE_BYTES = 4 << 10  # parsed at a time: so much more than the bounds allow may come to be parsed
 _BODY_PIECE_BYTES = 16 << 10
 _MOST_INFORMATIONAL = 10
-_MOST_CHUNKS = 32 << 10  # of one body: each costs the event loop's time, however small
+_FREE_CHUNKS = 1024  # of one body: each costs the event loop's time, however small
+_CHUNK_BYTES = 128  # of more chunks than that, on average at least
 _LENGTH_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # told "0" without a body, as requests does
 
 
@@ -154,8 +156,9 @@ class Answer:
         assert self._body is not None
         self._body.feed(event.data)
         self._chunks += event.chunk_start
-        if self._chunks > _MOST_CHUNKS:
-            raise Refused("response-size", f"{self._host} sent its response in more than {_MOST_CHUNKS} chunks")
+        if self._chunks > _FREE_CHUNKS + self._body.received_bytes // _CHUNK_BYTES:
+            came = f"{self._chunks} chunks for {self._body.received_bytes} bytes"
+            raise Refused("response-size", f"{self._host} sent its response in too small pieces: {came}")
 
     def _accept_end(self) -> None:
         self.whole = True

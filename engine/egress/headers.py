@@ -11,7 +11,7 @@ import re
 from collections import Counter
 
 from engine.egress.refusals import Refused
-from engine.egress.transport import Headers
+from sandbox.wire import Headers
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 REQUEST_HEADERS = 100

@@ -11,9 +11,10 @@ from engine.egress.names import Resolve, in_thread, look_up
 from engine.egress.policy import EgressPolicy
 from engine.egress.refusals import Unanswered
 from engine.egress.transport import Request, Response, Timings
-from engine.egress.uplink import Uplink
+from engine.egress.uplink import Kept, Uplink
 
 UNUSED_S = 60.0  # an uplink is kept
+_MOST_IDLE = 256  # connections of all tenants
 _MOST_POLICIES = 4  # of one tenant: it has one, and another when the operator has just changed it
 
 
@@ -26,6 +27,7 @@ class Network:
         self._resolve = resolve
         self._context = context  # None: made at the first https, since it takes a while
         self._ca_file = ca_file  # of authorities to trust beside the public ones
+        self._kept = Kept(_MOST_IDLE)
         self._uplinks: dict[str, dict[EgressPolicy, Uplink]] = {}  # of a tenant, the policy used last at the end
         self._retired: list[Uplink] = []  # with exchanges still under way
         self._sweeper: asyncio.TimerHandle | None = None
@@ -40,7 +42,7 @@ class Network:
         if self._closed:
             raise Unanswered("connection", "the engine is stopping")
         uplinks = self._uplinks.setdefault(tenant, {})
-        uplink = uplinks.pop(policy, None) or Uplink(policy, self._resolve, self._find_context)
+        uplink = uplinks.pop(policy, None) or Uplink(policy, self._resolve, self._find_context, self._kept)
         uplinks[policy] = uplink
         if len(uplinks) > _MOST_POLICIES:
             self._retire(uplinks.pop(next(iter(uplinks))))
@@ -61,7 +63,8 @@ class Network:
 
     def _retire(self, uplink: Uplink) -> None:
         uplink.retire()
-        self._retired.append(uplink)
+        if uplink.under_way:
+            self._retired.append(uplink)
 
     def _sweep_later(self) -> None:
         self._sweeper = asyncio.get_running_loop().call_later(UNUSED_S / 4, self._sweep)

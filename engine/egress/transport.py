@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.egress.urls import Target
-
-Headers = tuple[tuple[str, str], ...]
+from sandbox.wire import Headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

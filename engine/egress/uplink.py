@@ -20,19 +20,41 @@ from engine.egress.refusals import Unanswered
 from engine.egress.transport import Request, Response, Timings
 from engine.egress.urls import Address, Target
 
-MOST_IDLE = 8
 IDLE_S = 30.0  # a connection is kept unused; many servers close after 60
 _READ_BYTES = 32 << 10  # at a time, before others have their turn
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+
+
+class Kept:
+    """The idle connections of all uplinks together, so that many tenants with one each do not use up descriptors."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._connections: dict[Connection, None] = {}  # the one used last at the end
+
+    def add(self, connection: Connection) -> None:
+        """Count one more. Over the bound, the one unused for longest is closed."""
+        self._connections[connection] = None
+        if len(self._connections) > self._most:
+            oldest = next(iter(self._connections))
+            self.remove(oldest)
+            oldest.abort()
+
+    def remove(self, connection: Connection) -> None:
+        """It is in use again, or closed."""
+        self._connections.pop(connection, None)
 
 
 class Uplink:
     """Made by the Network, for one tenant and one policy."""
 
     def __init__(
-        self, policy: EgressPolicy, resolve: Resolve, find_context: Callable[[], Awaitable[ssl.SSLContext]]
+        self,
+        policy: EgressPolicy,
+        resolve: Resolve,
+        find_context: Callable[[], Awaitable[ssl.SSLContext]],
+        kept: Kept,
     ) -> None:
-        self.under_way = 0  # exchanges, with those that wait for their turn
         self.used = asyncio.get_running_loop().time()
         self._policy = policy
         self._find_context = find_context
@@ -41,13 +63,21 @@ class Uplink:
         self._view = memoryview(bytearray(_READ_BYTES))
         self._open: set[Connection] = set()
         self._idle: dict[Connection, asyncio.TimerHandle] = {}  # the one used last at the end
+        self._kept = kept
+        self._callers: set[asyncio.Task[object]] = set()  # of exchanges under way, or waiting for their turn
         self._retired = False
-        self._closed = False
+
+    @property
+    def under_way(self) -> bool:
+        """Whether there is an exchange, or one that waits for its turn."""
+        return bool(self._callers)
 
     async def fetch(self, request: Request, timings: Timings) -> Response:
         """The response. Raises Refused, Unanswered; leaves nothing behind if cancelled."""
         connect_end = _end(request, request.connect_s)
-        self.under_way += 1
+        caller = asyncio.current_task()
+        assert caller is not None
+        self._callers.add(caller)
         try:
             await self._turn(request, connect_end)
             try:
@@ -55,7 +85,7 @@ class Uplink:
             finally:
                 self._turns.release()
         finally:
-            self.under_way -= 1
+            self._callers.discard(caller)
             self.used = asyncio.get_running_loop().time()
 
     def retire(self) -> None:
@@ -67,9 +97,13 @@ class Uplink:
         self._idle.clear()
 
     async def close(self) -> None:
-        """End everything and wait until it has ended."""
-        self._closed = True
+        """End everything, exchanges under way by cancelling them, and wait until it has ended."""
         self.retire()
+        callers = list(self._callers)
+        for caller in callers:
+            caller.cancel()
+        if callers:
+            await asyncio.wait(callers)
         closing = list(self._open)
         for connection in closing:
             connection.abort()
@@ -119,6 +153,8 @@ class Uplink:
                 return await self._connect(target, timings, end)
         except TimeoutError:
             raise Unanswered("connect_timeout", f"{target.host} was not reached in time") from None
+        except OSError:  # no descriptor or no thread left: the engine's own trouble, for which a call is no crash
+            raise Unanswered("connection", f"{target.host} cannot be reached") from None
 
     async def _connect(self, target: Target, timings: Timings, end: float) -> Connection:
         context = await self._find_context() if target.scheme == "https" else None
@@ -132,8 +168,6 @@ class Uplink:
         begun = time.perf_counter()
         await converse(connection, socket, target.host, context)
         timings.tls_ms = milliseconds(time.perf_counter() - begun) if context else None
-        if self._closed:
-            connection.abort()
         return connection
 
     async def _checked(self, target: Target, timings: Timings) -> list[Address]:
@@ -152,20 +186,23 @@ class Uplink:
         key = (target.scheme, target.host, target.port)
         for connection in [known for known in reversed(self._idle) if known.key == key]:
             self._idle.pop(connection).cancel()
+            self._kept.remove(connection)
             if connection.still_quiet():
                 return connection
             connection.abort()
         return None
 
     def _keep(self, connection: Connection) -> None:
+        self._kept.add(connection)
         self._idle[connection] = asyncio.get_running_loop().call_later(IDLE_S, connection.abort)
-        if len(self._idle) > MOST_IDLE:
+        if len(self._idle) > self._policy.at_once:
             oldest = next(iter(self._idle))
             self._idle.pop(oldest).cancel()
             oldest.abort()
 
     def _forget(self, connection: Connection) -> None:
         self._open.discard(connection)
+        self._kept.remove(connection)
         if timer := self._idle.pop(connection, None):
             timer.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -73,6 +74,11 @@ class Peer:
             self._bodies += self._reader.feed(await self._loop.sock_recv(self.far, wire.READ_BYTES))
             self._bodies = [body for body in self._bodies if not body.startswith(b"\x98\xa3run")]
         return wire.parse(self._bodies.pop(0), wire.answers)
+
+    async def first_bytes(self) -> None:
+        """Read the job and the beginning of the answer, and no more."""
+        while len(data := await self._loop.sock_recv(self.far, wire.READ_BYTES)) < wire.READ_BYTES // 2:
+            assert data
 
     async def close(self) -> None:
         self.worker.kill()
@@ -220,6 +226,57 @@ async def test_what_breaks_in_the_engine_within_a_call_leaves_no_worker_in_the_m
     with pytest.raises(RuntimeError, match="a bug of ours"):
         await turn
     assert peer.worker.gone
+
+
+async def test_who_asks_a_thousand_times_more_has_crashed(peer: Peer, held: Held) -> None:
+    turn, _ = start(peer, held, calls=0)
+    for _ in range(1_000):
+        await peer.tell(CALL)
+        await peer.hear()
+    await peer.tell(CALL)
+    outcome = await turn
+
+    assert ("crashed", 1) == (outcome.status, len(outcome.egress))
+    assert outcome.message == "protocol: it asked for 1000 calls more than a job may make"
+
+
+async def test_who_writes_instead_of_reading_an_answer_is_ended_before_it_fills_the_memory(peer: Peer) -> None:
+    """The turn is busy with the answer, and looks at nothing that comes."""
+    large = Response(status=200, reason="", headers=(), body=bytes(2 << 20), received_bytes=0)
+
+    class Answering:
+        async def fetch(self, _: Request, __: Timings) -> Response:
+            return large
+
+    job = wire.Run(b"", ("cb",), b"{}", {}, "id", 1, wire.Limits(wall_ms=60_000))
+    turn = asyncio.create_task(run_turn(peer.worker, job, 100, Broker(EgressPolicy(), Answering)))
+    await peer.tell(CALL)
+    await peer.first_bytes()
+    told = 0
+    with contextlib.suppress(OSError):
+        while True:
+            await peer.tell(wire.Log("info", "x" * 1_000_000, 1, 0))
+            told += 1
+    outcome = await turn
+
+    assert ("crashed", "protocol: a flood of frames") == (outcome.status, outcome.message)
+    assert told < 20
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        wire.Http("G" * 65, "u", (), b""),
+        wire.Http("GET", "u" * 65_537, (), b""),
+        wire.Http("GET", "u", (("", ""),) * 1_001, b""),
+    ],
+)
+async def test_a_call_over_the_bounds_of_its_frame_is_a_crash(peer: Peer, held: Held, call: wire.Http) -> None:
+    turn, _ = start(peer, held)
+    await peer.tell(call)
+
+    assert "crashed" == (await turn).status
+    assert not held.asked.is_set()
 
 
 @pytest.mark.parametrize(

@@ -330,3 +330,11 @@ def test_every_layer_has_a_reason_and_an_exit_status_of_its_own() -> None:
     assert all(wire.LAYERS.values())
     assert list(wire.LAYERS) == list(wire.LAYER_NAMES)
     assert wire.LAYER_EXIT + len(wire.LAYER_NAMES) <= 126  # beside what shells and signals use
+
+
+def test_the_end_of_a_run_is_told_from_every_other_frame_by_its_first_bytes() -> None:
+    done = wire.Done("ok", "", None, b"1", None, 0, 0)
+    others = [wire.Ready(1), wire.Log("info", "done", 1, 0), wire.Checked((), b""), wire.Http("GET", "done", (), b"")]
+
+    assert wire.is_done(wire.pack(done)[wire.PREFIX_BYTES :])
+    assert not any(wire.is_done(wire.pack(frame)[wire.PREFIX_BYTES :]) for frame in others)
