@@ -7,6 +7,7 @@ the defaults. Every fault is reported at once. Each setting stands in docs/setti
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import ssl
 from collections.abc import Iterable
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from engine.egress.policy import EgressPolicy
 from engine.errors import BadConfig
@@ -25,6 +26,16 @@ PREFIX = "HOOKCELL_"
 _CONFIG_FILE = PREFIX + "CONFIG"
 
 Mode = Literal["tenant", "invocation"]
+
+
+def _as_list(value: Any) -> Any:
+    """A list as a variable of the environment holds it: `a, b`, or JSON; numbers as YAML reads them."""
+    if isinstance(value, str):
+        value = json.loads(value) if value.lstrip().startswith("[") else value.replace(",", " ").split()
+    return [str(item) if type(item) is int else item for item in value] if isinstance(value, list) else value
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_as_list)]
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 
@@ -57,9 +68,9 @@ class Config(BaseSettings):
     drain_ms: NotNegative = 20_000  # how long a stopping engine waits for jobs under way
 
     egress_listed_only: bool = False  # hooks call only the hosts of egress_hosts; otherwise any public one
-    egress_hosts: tuple[str, ...] = ()  # api.example.com, *.example.com
-    egress_ports: tuple[str, ...] = ("80", "443", "1024-65535")
-    egress_exceptions: tuple[str, ...] = ()  # hosts and networks that may be private: 127.0.0.1:8080, 10.1.0.0/16
+    egress_hosts: Texts = ()  # api.example.com, *.example.com
+    egress_ports: Texts = ("80", "443", "1024-65535")
+    egress_exceptions: Texts = ()  # hosts and networks that may be private: 127.0.0.1:8080, 10.1.0.0/16
     egress_ca_file: str | None = None  # PEM: certificate authorities that are trusted beside the public ones
     egress_calls: NotNegative = 20  # of one job
     egress_request_bytes: Annotated[int, Field(ge=0, le=REPLY_BYTES // 2)] = 1 << 20  # of a request's body
@@ -70,7 +81,9 @@ class Config(BaseSettings):
     egress_kept_bytes: NotNegative = 64 << 10  # of each
 
     worker_uid: Annotated[int, Field(ge=1, le=2**31)] = 61_061  # whom workers become under an engine run by root
-    allow_missing_layers: frozenset[str] = frozenset()  # layers that this machine's kernel may refuse
+    allow_missing_layers: Annotated[frozenset[str], NoDecode, BeforeValidator(_as_list)] = (
+        frozenset()
+    )  # layers that this machine's kernel may refuse
 
     def __init__(self, **settings: Any) -> None:
         faults = _unknown_names(type(self).model_fields)
@@ -78,8 +91,6 @@ class Config(BaseSettings):
             super().__init__(**settings)
         except ValidationError as error:
             faults += [_fault(fault) for fault in error.errors()]
-        except SettingsError as error:
-            faults.append(f'{error}: {error.__cause__ or "it cannot be read"}; a list is written as JSON, ["landlock"]')
         if faults:
             raise BadConfig("; ".join(faults))
 
@@ -122,7 +133,10 @@ class Config(BaseSettings):
 
     @model_validator(mode="after")
     def _has_an_egress_policy(self) -> Self:
-        assert self.egress_policy
+        try:
+            assert self.egress_policy
+        except ValueError as error:
+            raise ValueError(f"egress_{error}") from None
         return self
 
     @property

@@ -100,7 +100,7 @@ def test_a_secret_that_is_no_utf8(hookcell: Any, write_hook: Any) -> None:
         ("HOOKCELL_WALL_MS", "soon"),
         ("HOOKCELL_WALMS", "5"),
         ("HOOKCELL_CONFIG", "missing.yaml"),
-        ("HOOKCELL_ALLOW_MISSING_LAYERS", "landlock"),
+        ("HOOKCELL_ALLOW_MISSING_LAYERS", "moat"),
     ],
 )
 def test_a_setting_that_cannot_be_used(hookcell: Any, write_hook: Any, name: str, value: str) -> None:

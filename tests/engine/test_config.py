@@ -169,7 +169,32 @@ def test_names_of_other_programs_are_left_alone(monkeypatch: pytest.MonkeyPatch)
     assert 20_000 == Config().wall_ms
 
 
-@pytest.mark.parametrize("value", ["landlock", "[landlock]", "{", '"landlock"', "3"])
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("127.0.0.1", ("127.0.0.1",)),
+        (" a.example, b.example:81 ", ("a.example", "b.example:81")),
+        ('["a.example", "b.example"]', ("a.example", "b.example")),
+        ("", ()),
+        ("[]", ()),
+    ],
+)
+def test_a_list_in_the_environment_is_names_or_json(
+    monkeypatch: pytest.MonkeyPatch, value: str, read: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("HOOKCELL_EGRESS_EXCEPTIONS", value)
+
+    assert read == Config().egress_exceptions
+
+
+def test_ports_in_a_file_may_be_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "hookcell.yaml").write_text("egress_ports: [443, 8443, 9000-9010]\n")
+    monkeypatch.setenv("HOOKCELL_CONFIG", str(tmp_path / "hookcell.yaml"))
+
+    assert ("443", "8443", "9000-9010") == Config().egress_ports
+
+
+@pytest.mark.parametrize("value", ["[landlock]", "{", '"landlock"', "3"])
 def test_a_list_that_is_not_one_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """Named by its setting."""
     monkeypatch.setenv("HOOKCELL_ALLOW_MISSING_LAYERS", value)
@@ -240,7 +265,7 @@ def test_every_setting_stands_in_the_documentation_with_its_default(name: str) -
     ("name", "value", "said"),
     [
         ("egress_hosts", ("api.example.com",), "listed_only is false"),
-        ("egress_ports", ("http",), "ports has 'http'"),
+        ("egress_ports", ("http",), "egress_ports has 'http'"),
         ("egress_exceptions", ("10.0.0.1/8",), "exceptions has '10.0.0.1/8'"),
         ("egress_keep_bodies", "some", "egress_keep_bodies"),
         ("egress_ca_file", "/no/such/file", "/no/such/file cannot be used: No such file or directory"),
