@@ -43,14 +43,20 @@ class Channel:
 
     def send(self, frame: wire.Frame) -> None:
         """Write a whole frame."""
-        rest = memoryview(wire.pack(frame))
+        self._write(wire.pack(frame))
+
+    def _write(self, packed: bytes) -> None:
+        """Also after an error, which the hook may catch, what waits for its end comes."""
+        rest = memoryview(packed)
         self._writing = True
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
-        self._writing = False
-        then, self._waiting = self._waiting, None
-        if then is not None:
-            then()
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        finally:
+            self._writing = False
+            then, self._waiting = self._waiting, None
+            if then is not None:
+                then()
 
     def exchange(self, call: wire.Http) -> wire.Answer:
         """Send a call and wait for its answer. The soft stop comes through: the wait is a read(2).
@@ -60,8 +66,9 @@ class Channel:
         """
         if self.owed:
             raise RuntimeError("an error has cut an earlier call short: no other can follow in this job")
-        self.send(call)
-        self.owed = True
+        packed = wire.pack(call)
+        self.owed = True  # before it is written: an error may follow on the write at once
+        self._write(packed)
         answer = self.receive(wire.answers)
         self.owed = False
         return answer

@@ -142,6 +142,9 @@ def _base_of(value: Any, path: str) -> Any:
         "Decimal": "; convert it with str(…) or float(…)",
         "UUID": "; convert it with str(…)",
         "generator": "; convert it with list(…)",
+        "CaseInsensitiveDict": "; convert it with dict(…)",
+        "RequestsCookieJar": "; convert it with .get_dict()",
+        "Response": "; hand over its .json() or .text",
     }
     name = type(value).__name__
     raise NotPlain(f"{path} is a {name[:60]}, which JSON does not have{hints.get(name, '')}")

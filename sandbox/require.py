@@ -59,7 +59,7 @@ def load_facades() -> None:
     for name, entry in MODULE_MAP.items():
         _BASES[name] = _offered(name, entry)
         if "make" not in entry and name not in _INSIDE:
-            _SHARED[name] = Facade(name, _BASES[name])
+            _SHARED[name] = Facade(name, _BASES[name], _without(name))
     load_zones(_read_zones())
 
 
@@ -90,6 +90,12 @@ def names_of(module: str) -> frozenset[str]:
     entry = MODULE_MAP[module]
     made = MAKERS[entry["make"]](_NOBODY) if "make" in entry else {}
     return frozenset([*_offered(module, entry), *made, *_INSIDE.get(module, ())])
+
+
+def _without(module: str) -> dict[str, str]:
+    """The names that authors look for in a mapped module, and why they are not there."""
+    reasons: dict[str, str] = MODULE_MAP[module].get("without", {})
+    return reasons
 
 
 def missing_module(name: object) -> tuple[str, str] | None:
@@ -134,8 +140,7 @@ def check_import(module: str, name: str | None) -> tuple[str, str] | None:
     if name == "*":
         return "a star import hides where names come from", f"name what you need: from {module} import …"
     offered = ", ".join(sorted(names_of(module)))
-    reasons: dict[str, str] = MODULE_MAP[module].get("without", {})
-    return f"a hook's {module} does not offer {name!r}", reasons.get(name, f"it offers {offered}")
+    return f"a hook's {module} does not offer {name!r}", _without(module).get(name, f"it offers {offered}")
 
 
 class Importer:
@@ -158,7 +163,8 @@ class Importer:
     def _make(self, module: str) -> Facade:
         entry = MODULE_MAP[module]
         made = MAKERS[entry["make"]](self._job) if "make" in entry else {}
-        facade = self._made[module] = Facade(module, {**_BASES[module], **made, **self._modules_in(module)})
+        offered = {**_BASES[module], **made, **self._modules_in(module)}
+        facade = self._made[module] = Facade(module, offered, _without(module))
         return facade
 
     def _modules_in(self, package: str) -> dict[str, Facade]:

@@ -16,7 +16,7 @@ from sandbox.modules.cookies import Cookies, jar_of
 from sandbox.modules.faults import EgressRefused, refusal
 from sandbox.modules.published import Held, published, put
 
-ROOM = 64 << 10  # of a frame, for all but the body
+ROOM = 1 << 20  # of a frame, for all but the body
 _MOST_BODY = wire.REPLY_BYTES - ROOM
 _CHUNK = 64 << 10
 _LONGEST_MS = 1 << 53  # that a frame holds
@@ -34,6 +34,11 @@ class BasicAuth(Held):
 
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         put(self, BasicAuth, username=_text(username), password=_text(password))
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is BasicAuth and (self.username, self.password) == (other.username, other.password)
+
+    __hash__ = None  # type: ignore[assignment]  # as the library's
 
 
 def _text(value: Any) -> str | bytes:
@@ -58,10 +63,21 @@ def method_of(given: Any) -> str:
     return method
 
 
-def _pairs(given: Any) -> list[tuple[Any, Any]]:
+def _pairs(given: Any, argument: str) -> list[tuple[Any, Any]]:
     """Of a mapping, or of an iterable of pairs."""
     items = given.items() if hasattr(given, "items") else given
-    return [(name, value) for name, value in items]
+    if not hasattr(items, "__iter__"):
+        raise TypeError(f"{argument} is a dict or a list of pairs, not a {type(given).__name__}")
+    return [_pair(each, argument) for each in items]
+
+
+def _pair(given: Any, argument: str) -> tuple[Any, Any]:
+    if not hasattr(given, "__iter__"):
+        raise TypeError(f"{argument} is a dict or a list of pairs, but holds a {type(given).__name__}")
+    pair = [*given]
+    if len(pair) != 2:
+        raise ValueError(f"{argument} is a dict or a list of pairs, but holds {len(pair)} things together")
+    return pair[0], pair[1]
 
 
 def headers_of(given: Any) -> dict[Any, Any]:
@@ -70,7 +86,7 @@ def headers_of(given: Any) -> dict[Any, Any]:
         return {}
     if not hasattr(given, "items"):
         raise TypeError(f"headers are a dict, not a {type(given).__name__}")
-    return {_header_name(name): _header_value(value) for name, value in _pairs(given)}
+    return {_header_name(name): _header_value(value) for name, value in _pairs(given, "headers")}
 
 
 def _header_name(name: Any) -> Any:
@@ -81,13 +97,13 @@ def _header_name(name: Any) -> Any:
 
 def _header_value(value: Any) -> Any:
     if value is None or isinstance(value, (*_TEXTS, int, float)):
-        return exact(value)
+        return value if type(value) is bool else exact(value)
     raise TypeError(f"the value of a header is a text, not a {type(value).__name__}")
 
 
-def _fields(given: Any) -> Any:
+def _fields(given: Any, argument: str) -> Any:
     """Names and values of a query or a form: a dict of a mapping, a list of pairs."""
-    made = [(_text(name), _values(value)) for name, value in _pairs(given)]
+    made = [(_text(name), _values(value)) for name, value in _pairs(given, argument)]
     return dict(made) if hasattr(given, "items") else made
 
 
@@ -101,7 +117,7 @@ def _values(value: Any) -> Any:
 
 def params_of(given: Any) -> Any:
     """A query: text, bytes, a mapping or pairs."""
-    return exact(given) if given is None or isinstance(given, _TEXTS) else _fields(given)
+    return exact(given) if given is None or isinstance(given, _TEXTS) else _fields(given, "params")
 
 
 def data_of(given: Any) -> Any:
@@ -109,7 +125,7 @@ def data_of(given: Any) -> Any:
     if given is None or isinstance(given, _TEXTS):
         return exact(given)
     if isinstance(given, Mapping | list | tuple):
-        return _fields(given)
+        return _fields(given, "data")
     return read_whole(given)
 
 
@@ -161,7 +177,7 @@ def _as_bytes(chunk: Any) -> bytes:
 
 def files_of(given: Any) -> list[tuple[Any, tuple[Any, ...]]] | None:
     """The parts of an upload: name → content, or (file name, content[, type[, headers]])."""
-    return [(_text(name), _part(name, value)) for name, value in _pairs(given)] if given else None
+    return [(_text(name), _part(name, value)) for name, value in _pairs(given, "files")] if given else None
 
 
 def _part(name: Any, given: Any) -> tuple[Any, ...]:
@@ -206,7 +222,8 @@ def cookies_of(given: Any) -> Any:
     if type(given) is Cookies:
         return jar_of(given)
     if isinstance(given, Mapping):
-        return {str(_text(name)): value if value is None else str(_text(value)) for name, value in _pairs(given)}
+        pairs = _pairs(given, "cookies")
+        return {str(_text(name)): value if value is None else str(_text(value)) for name, value in pairs}
     raise TypeError("cookies are a dict of texts, or the cookies of a session or a response")
 
 
@@ -228,7 +245,7 @@ def _milliseconds(given: Any, name: str) -> int | None:
     if isinstance(given, bool):
         raise ValueError("Timeout cannot be a boolean value. It must be an int, float or None.")  # noqa: TRY004 - urllib3's
     try:
-        seconds = float(given)
+        seconds = float(given if not isinstance(given, (*_TEXTS, bytearray)) else "")  # urllib3 compares it
     except OverflowError:
         return None
     except (TypeError, ValueError):

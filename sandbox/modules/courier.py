@@ -16,6 +16,7 @@ from sandbox.modules.faults import of_failure, refusal
 
 Exchange = Callable[[wire.Http], wire.Answer]
 
+_OF_HEADER = 10  # bytes that a header costs beside its texts
 MAX_REDIRECTS = 10  # the library's 30 are more than the calls of a job
 _BOMS = {  # the longer first: one begins as the other
     codecs.BOM_UTF8: "UTF-8-SIG",
@@ -44,6 +45,14 @@ class Reply(library.models.Response):  # type: ignore[misc]
             return name
         return "ISO-8859-1"
 
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:  # noqa: FBT001, FBT002 - the library's
+        """The body in pieces. Of a charset that there is not, as `text` has it."""
+        pieces: Iterator[Any] = super().iter_content(chunk_size, decode_unicode)
+        if not decode_unicode or self.encoding is None or _is_charset(self.encoding):
+            return pieces
+        whole: Iterator[Any] = library.utils.iter_slices(self.text, chunk_size)
+        return whole
+
 
 class _Original:
     """What the library looks for cookies in."""
@@ -62,6 +71,15 @@ class _Original:
         return [value for each, value in self._headers if each.lower() == name.lower()] or default
 
 
+def _is_charset(name: str) -> bool:
+    """Asked as `text` asks."""
+    try:
+        str(b" ", name, errors="replace")
+    except (LookupError, TypeError):
+        return False
+    return True
+
+
 class Courier:
     """An adapter for URLs of every scheme: which ones leave, the engine says."""
 
@@ -73,7 +91,7 @@ class Courier:
         body = _body(request)
         url = request.url.partition("#")[0]
         headers = tuple(_headers(request))
-        _check_room(url, headers)
+        _check_room(request.method, url, headers)
         answer = self._exchange(wire.Http(request.method, url, headers, body, *timeout))
         if isinstance(answer, wire.Failed):
             raise of_failure(answer.kind, answer.rule, answer.message, request)
@@ -136,12 +154,15 @@ def _latin(given: str | bytes) -> str:
     return given.decode("latin-1") if isinstance(given, bytes) else given.encode("latin-1").decode("latin-1")
 
 
-def _check_room(url: str, headers: tuple[tuple[str, str], ...]) -> None:
-    if len(url) * 4 > ROOM // 2:
-        raise refusal("url", f"it has {len(url)} characters; the most allowed is 8 KiB")
-    size = sum(len(name) + len(value) + 10 for name, value in headers)
-    if size * 2 > ROOM // 2:
-        raise refusal("header", f"the headers are {size} bytes; send less")
+def _check_room(method: str, url: str, headers: wire.Headers) -> None:
+    """Raises EgressRefused for what no frame holds. What is less than that the engine judges, and records."""
+    if len(method) > wire.METHOD_CHARS:
+        raise refusal("method", f"it has {len(method)} characters")
+    if len(url) > wire.URL_CHARS:
+        raise refusal("url", f"it has {len(url)} characters; send less")
+    size = sum(len(name) + len(value) + _OF_HEADER for name, value in headers)
+    if len(headers) > wire.MOST_HEADERS or size * 2 > ROOM // 2:
+        raise refusal("header", f"there are {len(headers)}, of {size} bytes; send less")
 
 
 def _reply(request: Any, answer: wire.Answered) -> Reply:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from sandbox.naming import stands_for
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @stands_for("module")
@@ -16,12 +19,17 @@ class Facade:
     `x` is not offered. SECURITY: tests/escapes/test_facades.py
     """
 
-    def __init__(self, title: str, offered: Mapping[str, Any]) -> None:
+    def __init__(self, title: str, offered: Mapping[str, Any], without: Mapping[str, str] = _NONE) -> None:
         self.__dict__.update(offered)
         self.__dict__["_title"] = title
+        self.__dict__["_without"] = without  # name that authors look for → why it is not there
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"a hook's {self.__dict__['_title']} does not offer {name!r}")
+        absent = f"a hook's {self.__dict__['_title']} does not offer {name!r}"
+        if name in self.__dict__["_without"]:
+            reason = self.__dict__["_without"][name]
+            raise AttributeError(f"{absent}: {reason}", name=name)  # without its object: no other name is meant
+        raise AttributeError(absent)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise TypeError(f"a hook may not change the module {self.__dict__['_title']}")

@@ -83,5 +83,7 @@ def cleanly(call: Callable[[], Any], shown: Callable[[Any], Any]) -> Any:
 def _clean(error: Any, shown: Callable[[Any], Any]) -> None:
     error.__traceback__ = error.__context__ = error.__cause__ = None
     error.args = tuple(each if type(each) is int else str(each) for each in error.args)
-    error.request = shown(error.request)
-    error.response = shown(error.response)
+    carried, sent = error.response, error.request
+    error.response = shown(carried)
+    is_of_response = error.response is not carried and carried.request is sent
+    error.request = error.response.request if is_of_response else shown(sent)

@@ -18,7 +18,7 @@ from sandbox.modules.arguments import BasicAuth
 from sandbox.modules.faults import EXCEPTIONS, OF_PACKAGE
 from sandbox.modules.job import Job
 from sandbox.modules.published import published
-from sandbox.modules.responses import Response
+from sandbox.modules.responses import Response, Sent
 from sandbox.modules.sessions import session_class
 
 METHODS = ("delete", "get", "head", "options", "patch", "post", "put", "request")
@@ -70,7 +70,8 @@ def make_requests(job: Job) -> dict[str, Any]:
     session = session_class(job.exchange)
     calls = {name: _calling(name, session) for name in METHODS}
     errors = {name: EXCEPTIONS[name] for name in (*OF_PACKAGE, "EgressRefused")}
-    return calls | errors | {"Session": session, "session": session, "Response": Response, "codes": Codes()}
+    classes = {"Session": session, "session": session, "Response": Response, "PreparedRequest": Sent}
+    return calls | errors | classes | {"codes": Codes()}
 
 
 def make_exceptions(_: Job) -> dict[str, Any]:

@@ -42,9 +42,10 @@ def _functions(value: Any) -> Iterator[Any]:
 class Held:
     """What a hook holds in the place of something of the library's.
 
-    SECURITY: what it leads to stands in slots, which the guards keep a hook from reading, also in a class derived from
-    it. A slot is written by its own descriptor: that takes no object of another class, and goes past a `__setattr__`
-    of the hook's. `copy` would hand slots out.
+    SECURITY: what it leads to stands in slots with names of Python's own shape. The guards refuse these everywhere, and
+    a dataclass has no such field: what it generates reads past the guards, also of a class that it derives from. A slot
+    is written by its own descriptor: that takes no object of another class, and goes past a `__setattr__` of the
+    hook's. `copy` would hand slots out.
     """
 
     __slots__ = ()

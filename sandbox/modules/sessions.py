@@ -79,10 +79,8 @@ def _closed(name: str) -> property:
 class Session(Held):
     """Settings and cookies for several calls. Of each job, a class of its own derives from it: see `session_class`."""
 
-    __slots__ = ("_cookies", "_live", "auth", "headers", "max_redirects", "params")
-    _cookies: Cookies
-    _live: Live
-    auth: Any
+    __slots__ = ("__cookies__", "__live__", "auth", "headers", "max_redirects", "params")
+    auth: Any  # no annotation of the first two: of a dataclass that derives from it all are looked at
     headers: Any
     max_redirects: int
     params: Any
@@ -112,12 +110,12 @@ class Session(Held):
     @property
     def cookies(self) -> Cookies:
         """What responses have set, and the hook's own."""
-        held: Cookies = vars(Session)["_cookies"].__get__(self)
+        held: Cookies = _slot(self, "__cookies__")
         return held
 
     @cookies.setter
     def cookies(self, given: Any) -> None:
-        put(self, Session, _cookies=cookies_from(given))
+        put(self, Session, __cookies__=cookies_from(given))
 
     def mount(self, *_: Any) -> NoReturn:
         """Refused."""
@@ -164,7 +162,7 @@ class Session(Held):
         live.params = arguments.params_of(self.params)
         live.auth = arguments.auth_of(self.auth)
         live.max_redirects = _number(self.max_redirects)
-        live.cookies = jar_of(vars(Session)["_cookies"].__get__(self))
+        live.cookies = jar_of(_slot(self, "__cookies__"))
         if taken["data"] and type(taken["data"]) is bytes and taken["files"]:
             raise ValueError("data= of bytes and files= are mutually exclusive: name the fields in a dict")
         asked = arguments.method_of(method), arguments.url_of(url)
@@ -172,12 +170,19 @@ class Session(Held):
 
 
 def _live_of(session: Any) -> Live:
-    """SECURITY: a hook's own class may write its slots, and nothing of the library's goes to what stands there then."""
-    live = vars(Session)["_live"].__get__(session)
-    held = vars(Session)["_cookies"].__get__(session)
+    """SECURITY: nothing of the library's goes to what somebody else put there."""
+    live, held = _slot(session, "__live__"), _slot(session, "__cookies__")
     if type(live) is not Live or type(held) is not Cookies:
         raise TypeError("what is private to a Session stays as it is")
     return live
+
+
+def _slot(session: Session, name: str) -> Any:
+    """Past whatever a hook's class says of that name."""
+    try:
+        return vars(Session)[name].__get__(session)
+    except AttributeError:
+        raise TypeError("this Session was not made by its own __new__") from None
 
 
 def _bound(given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
@@ -216,14 +221,14 @@ def _number(given: Any) -> int:
 
 
 def session_class(exchange: Exchange) -> type[Session]:
-    """The Session of one job: its calls leave by that job's exchange."""
+    """The Session of one job: its calls leave by that job's exchange. It has no slots: a hook may add attributes."""
 
     def __new__(cls: type, *_: Any, **__: Any) -> Any:  # noqa: N807 - what it stands for
         made: Any = object.__new__(cls)
         headers = library.utils.default_headers()
-        put(made, Session, _live=Live(exchange), _cookies=Cookies(), headers=headers)
+        put(made, Session, __live__=Live(exchange), __cookies__=Cookies(), headers=headers)
         return put(made, Session, auth=None, params={}, max_redirects=MAX_REDIRECTS)
 
     __new__.__qualname__ = "Session.__new__"
     __new__.__module__ = "requests"
-    return type("Session", (Session,), {"__new__": __new__, "__module__": "requests", "__slots__": ()})
+    return type("Session", (Session,), {"__new__": __new__, "__module__": "requests"})

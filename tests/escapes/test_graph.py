@@ -84,7 +84,7 @@ LISTED = {  # module → its classes that a hook may hold
     "operator": "itemgetter",
     "re": "Match Pattern PatternError error",
     "http.cookiejar": "Cookie",
-    "requests": "Response Session",
+    "requests": "PreparedRequest Response Session",
     "requests.auth": "HTTPBasicAuth",
     "requests.cookies": "RequestsCookieJar",
     "requests.exceptions": """
@@ -93,7 +93,6 @@ LISTED = {  # module → its classes that a hook may hold
         RequestException RetryError SSLError StreamConsumedError Timeout TooManyRedirects UnrewindableBodyError
         URLRequired
     """,
-    "requests.models": "PreparedRequest",
     "requests.status_codes": "LookupDict",
     "requests.structures": "CaseInsensitiveDict",
     "statistics": "StatisticsError",

@@ -13,6 +13,7 @@ from test_graph import Met, World, live, unlisted
 
 from sandbox import compiler, guards, hook, require, wire
 from sandbox.modules import courier, library
+from sandbox.modules.cookies import Cookies
 from sandbox.modules.facade import Facade
 
 PARAMETERS = ("user", "context", "cb")
@@ -22,7 +23,7 @@ ANSWER = wire.Answered(
     (("Location", "/b"), ("Set-Cookie", "a=1; Path=/"), ("Link", "<https://a.example/2>; rel=next"), ("X-A", "1")),
     b'{"a": [1]}',
 )
-BEFORE = "import collections, copy, requests\nloot = []\n"
+BEFORE = "import collections, copy, dataclasses, functools, requests\nloot = []\n"
 
 
 class Engine:
@@ -144,7 +145,9 @@ NAMES = """
     s._live s._cookies s.cookies._jar s.cookies._policy s.adapters s.send s.prepare_request s.rebuild_auth s.hooks
     s.headers._store r._live r._content r.raw r.connection r.next r.cookies._jar r.history[0]._live r.request._cookies
     r.request.hooks r.headers._store r.request.copy
-    requests.HTTPAdapter requests.Request requests.PreparedRequest requests.auth.AuthBase
+    requests.HTTPAdapter requests.Request requests.auth.AuthBase requests._without requests.auth._without requests._title
+    s.__live__ s.__cookies__ r.__live__ r.cookies.__jar__ requests.Session.__live__ requests.Session.__cookies__
+    requests.Response.__live__ s.__dict__ r.__dict__ requests.__dict__
 """.split()
 
 
@@ -319,6 +322,137 @@ SLOTS = {
 }
 
 
+FIELDS = {  # what a dataclass generates reads and writes by plain attributes
+    "a pattern": (
+        "@dataclasses.dataclass(init=False)\nclass T(requests.Session):\n    NAME: object\nmatch T():\n    case T(x):\n        loot.append(x)"
+    ),
+    "repr": (
+        "class Spy:\n    def __repr__(self):\n        return 'spy'\n"
+        "@dataclasses.dataclass\nclass T(requests.Session):\n    NAME: object = dataclasses.field(init=False)\nloot.append(repr(T()))"
+    ),
+    "asdict": (
+        "@dataclasses.dataclass\nclass T(requests.Session):\n    NAME: object = dataclasses.field(init=False)\n"
+        "loot.append(dataclasses.asdict(T())['NAME'])"
+    ),
+    "astuple": (
+        "@dataclasses.dataclass\nclass T(requests.Session):\n    NAME: object = dataclasses.field(init=False)\n"
+        "loot += dataclasses.astuple(T())"
+    ),
+    "an __eq__": (
+        "class Spy:\n    def __eq__(self, other):\n        loot.append(other)\n        return True\n"
+        "@dataclasses.dataclass\nclass T(requests.Session):\n    NAME: object = dataclasses.field(init=False)\n"
+        "a, b = T(), T()\nb.NAME = Spy()\na == b"
+    ),
+    "an __lt__": (
+        "class Spy:\n    def __gt__(self, other):\n        loot.append(other)\n        return True\n"
+        "@dataclasses.dataclass(order=True)\nclass T(requests.Session):\n    NAME: object = dataclasses.field(init=False)\n"
+        "a, b = T(), T()\nb.NAME = Spy()\na < b"
+    ),
+    "a hash": (
+        "@dataclasses.dataclass(unsafe_hash=True)\nclass T(requests.Session):\n    NAME: object = dataclasses.field(init=False)\n"
+        "loot.append(hash(T()))"
+    ),
+    "an __init__": (
+        "class Spy:\n    def request(self, *given, **named):\n        loot.append(given)\n"
+        "@dataclasses.dataclass\nclass T(requests.Session):\n    NAME: object\nT(Spy()).get('http://a.example/a')"
+    ),
+    "replace": (
+        "@dataclasses.dataclass(init=False)\nclass F:\n    NAME: object\nclass T(F, requests.Session):\n"
+        "    def __init__(self, NAME=None):\n        loot.append(NAME)\ndataclasses.replace(T())"
+    ),
+    "a mixin": (
+        "@dataclasses.dataclass(init=False)\nclass F:\n    NAME: object\nclass T(F, requests.Session):\n    pass\n"
+        "match T():\n    case F(x):\n        loot.append(x)\nloot.append(repr(T()))"
+    ),
+}
+PRIVATE = ("_live", "_cookies", "__live__", "__cookies__", "__dict__")
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+@pytest.mark.parametrize("code", FIELDS.values(), ids=FIELDS)
+def test_a_dataclass_reads_nothing_of_a_sessions_slots(code: str, name: str) -> None:
+    source = code.replace("NAME", name)
+    loot = looted(source) if allowed(source) else []
+
+    assert not [each for each in loot if isinstance(each, courier.Live | Cookies)]
+    assert not [each for each in loot if "Live" in str(each) or "RequestsCookieJar" in str(each)]
+    assert not [each for each in loot if isinstance(each, tuple) and "GET" in each]
+
+
+def allowed(source: str) -> bool:
+    """Whether the policy lets it pass."""
+    return compiler.check(BEFORE + source + "\ndef hook(user, context, cb):\n    cb()\n", PARAMETERS).code is not None
+
+
+@pytest.mark.parametrize("name", ["_live", "x"])
+@pytest.mark.parametrize("code", FIELDS.values(), ids=FIELDS)
+def test_a_dataclass_may_be_a_session(code: str, name: str) -> None:
+    """The codes above run up to what reads the field, so that they prove something."""
+    loot = looted(code.replace("NAME", name))
+
+    assert all(type(each) is not str or each.startswith("AttributeError: 'T' object has no attribute") for each in loot)
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+@pytest.mark.parametrize(
+    "code",
+    [
+        "match T():\n    case T(NAME=x):\n        loot.append(x)",
+        "match requests:\n    case object(_without=x):\n        loot.append(x)",
+        "loot.append(T().NAME)",
+        "T().NAME = 5",
+        "del T().NAME",
+        "class U(requests.Session):\n    NAME = 5",
+        "class U(requests.Session):\n    __slots__ = ('NAME',)",
+        "class U(requests.Session):\n    __match_args__ = ('NAME',)",
+        "loot.append('{0.NAME}'.format(T()))",
+        "loot.append(f'{T().NAME}')",
+        "loot.append(getattr(T(), 'NAME'))",
+        "loot.append(object.__getattribute__(T(), 'NAME'))",
+        "object.__setattr__(T(), 'NAME', 5)",
+        "class U(requests.Session):\n    def look(self):\n        return super().NAME\nloot.append(U().look())",
+        "loot.append(requests.Session.NAME)",
+        "U = type('U', (requests.Session,), {'NAME': 5})",
+        "loot.append(functools.cached_property(lambda self: 5).__set_name__(T, 'NAME'))",
+    ],
+)
+def test_no_way_of_reading_or_writing_gets_at_a_sessions_slots(code: str, name: str) -> None:
+    source = "class T(requests.Session):\n    pass\n" + code.replace("NAME", name)
+    loot = looted(source) if allowed(source) else []
+
+    assert not [each for each in loot if type(each) not in (str, int, dict)], loot
+    assert "Live" not in str(loot)
+    assert "Facade" not in str(loot)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "setattr(s, '__live__', 5)",
+        "setattr(s, '__dict__', {})",
+        "setattr(s, '_live', 5)",
+        "s._own = 5",
+        "delattr(s, '__cookies__')",
+        "vars(s)",
+        "loot.append(s.__dict__)",
+    ],
+)
+def test_a_plain_session_takes_no_private_attributes(line: str) -> None:
+    loot = looted(
+        f"s = requests.Session()\ntry:\n    {line}\n    loot.append(1)\nexcept (TypeError, AttributeError):\n    pass"
+    )
+
+    assert [] == loot
+
+
+def test_a_class_that_goes_past_its_session_is_told_so() -> None:
+    loot = looted(
+        "class T(requests.Session):\n    def __new__(cls):\n        return object.__new__(cls)\nT().get('http://a.example/a')"
+    )
+
+    assert ["TypeError: this Session was not made by its own __new__"] == loot
+
+
 @pytest.mark.parametrize("code", SLOTS.values(), ids=SLOTS)
 def test_what_stands_in_slots_is_not_got_out(code: str) -> None:
     loot = looted(code)
@@ -378,6 +512,9 @@ def test_the_next_job_of_the_worker_sees_nothing_of_it(line: str) -> None:
 
 KEPT = {
     "a session": "s = requests.Session()\ns.user = s.cookies\n",
+    "a session with functions of the hook's": (
+        "s = requests.Session()\ns.request = functools.partial(s.request, timeout=5)\ns.own = [s]\ns.get('http://a.example/a')"
+    ),
     "an error with the hook's objects": (
         "class T:\n    pass\ntry:\n    raise requests.HTTPError('x', response=T(), request=T())\nexcept requests.HTTPError as error:\n    kept = error"
     ),

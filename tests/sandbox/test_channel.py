@@ -17,6 +17,8 @@ from sandbox import wire
 from sandbox.channel import Channel
 
 CHECK = wire.Check("x = 1\n", ("user", "cb"))
+CALL = wire.Http("GET", "http://a.example", (), b"")
+ANSWER = wire.Answered(200, "OK", (), b"")
 
 
 @pytest.fixture
@@ -152,6 +154,59 @@ def test_what_is_to_follow_comes_at_once_when_nothing_is_under_way(pair: Any) ->
     Channel(theirs.fileno()).when_written(lambda: called.append(1))
 
     assert called == [1]
+
+
+@pytest.fixture
+def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next write goes through, and an error follows at once."""
+    write = os.write
+
+    def once(descriptor: int, data: Any) -> int:
+        monkeypatch.setattr(os, "write", write)
+        write(descriptor, data)
+        raise MemoryError
+
+    monkeypatch.setattr(os, "write", once)
+
+
+@pytest.mark.usefixtures("cut_short")
+def test_an_error_within_the_write_of_a_call_leaves_its_answer_owed(pair: Any) -> None:
+    _, theirs = pair
+    channel = Channel(theirs.fileno())
+    with pytest.raises(MemoryError):
+        channel.exchange(CALL)
+
+    assert channel.owed
+    with pytest.raises(RuntimeError, match="no other can follow"):
+        channel.exchange(CALL)
+
+
+def test_a_call_that_cannot_be_packed_owes_nothing(pair: Any) -> None:
+    ours, theirs = pair
+    channel = Channel(theirs.fileno())
+    with pytest.raises(TypeError):
+        channel.exchange(wire.Http("GET", "http://a.example", (), object()))  # type: ignore[arg-type]
+    ours.sendall(wire.pack(ANSWER))
+
+    assert ANSWER == channel.exchange(CALL)
+    assert not channel.owed
+
+
+def test_what_waits_for_a_write_comes_also_when_it_fails(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, theirs = pair
+    channel = Channel(theirs.fileno())
+    came: list[str] = []
+
+    def fail(*_: Any) -> int:
+        channel.when_written(lambda: came.append("waited"))
+        raise MemoryError
+
+    monkeypatch.setattr(os, "write", fail)
+    with pytest.raises(MemoryError):
+        channel.send(CHECK)
+    channel.when_written(lambda: came.append("at once"))
+
+    assert ["waited", "at once"] == came
 
 
 def test_it_leaves_the_descriptor_open(pair: Any) -> None:

@@ -114,7 +114,7 @@ def test_a_timeout_is_sent_in_milliseconds(call: Any, timeout: str, sent: tuple[
 
 
 @pytest.mark.parametrize(
-    "timeout", ["0", "-1", "(0, 1)", "float('nan')", "'x'", "True", "(1, 2, 3)", "[1]", "object()"]
+    "timeout", ["0", "-1", "(0, 1)", "float('nan')", "'x'", "'5'", "(1, b'5')", "True", "(1, 2, 3)", "[1]", "object()"]
 )
 def test_a_timeout_that_is_none_is_a_value_error(call: Any, timeout: str) -> None:
     value, calls = call(f"requests.get('{URL}', timeout={timeout})")
@@ -132,10 +132,32 @@ def test_a_body_that_no_frame_holds_is_refused_here(call: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "rule"), [("'{}/' + 'x' * 10_000", "url"), ("'{}', headers={{'A': 'x' * 50_000}}", "header")]
+    "code",
+    [
+        "get('{}/' + 'x' * 60_000)",
+        "get('{}', headers={{'A': 'x' * 200_000}})",
+        "get('{}', headers={{f'A{{n}}': 'x' for n in range(900)}})",
+        "request('X' * 64, '{}')",
+    ],
+)
+def test_what_a_frame_holds_is_for_the_engine_to_judge(call: Any, code: str) -> None:
+    value, calls = call(f"value = requests.{code.format(URL)}.status_code")
+
+    assert (200, 1) == (value, len(calls))
+
+
+@pytest.mark.parametrize(
+    ("code", "rule"),
+    [
+        ("get('{}/' + 'x' * 65_536)", "url"),
+        ("get('{}', params={{'q': 'ä' * 11_000}})", "url"),
+        ("get('{}', headers={{'A': 'x' * 300_000}})", "header"),
+        ("get('{}', headers={{f'A{{n}}': '' for n in range(1000)}})", "header"),
+        ("request('X' * 65, '{}')", "method"),
+    ],
 )
 def test_what_no_frame_holds_beside_the_body_is_refused_here(call: Any, code: str, rule: str) -> None:
-    value, calls = call(f"requests.get({code.format(URL)})")
+    value, calls = call(f"requests.{code.format(URL)}")
 
     assert value.startswith(f"raised: EgressRefused: rule {rule}: ")
     assert [] == calls
@@ -356,7 +378,18 @@ def test_a_session_may_be_set_to_what_it_is(call: Any) -> None:
         ("requests.get('http://a.example', headers=[('a', 'b')])", "TypeError: headers are a dict, not a list"),
         ("requests.get('http://a.example', headers={'a': []})", "TypeError: the value of a header is a text"),
         ("requests.post('http://a.example', data=5)", "TypeError: a body is a text, bytes, a dict"),
-        ("requests.post('http://a.example', data=[1, 2])", "TypeError: "),
+        (
+            "requests.post('http://a.example', data=[1, 2])",
+            "TypeError: data is a dict or a list of pairs, but holds a int",
+        ),
+        (
+            "requests.post('http://a.example', data=[(1, 2, 3)])",
+            "ValueError: data is a dict or a list of pairs, but holds",
+        ),
+        ("requests.get('http://a.example', params=5)", "TypeError: params is a dict or a list of pairs, not a int"),
+        ("requests.post('http://a.example', files=5)", "TypeError: files is a dict or a list of pairs, not a int"),
+        ("requests.get('http://a.example', headers={'a': True})", "InvalidHeader: Header part (True) from ('a', True)"),
+        ("requests.PreparedRequest()", "TypeError: a PreparedRequest comes of a call"),
         ("requests.post('http://a.example', data={1.5})", "TypeError: a piece of a body is bytes or a text"),
         ("requests.get('http://a.example', cookies='a=1')", "TypeError: cookies are a dict of texts"),
         ("requests.get('http://a.example', headers={'a': '€'})", "UnicodeEncodeError: "),
@@ -384,6 +417,90 @@ def test_a_session_of_a_hooks_own_class_is_one(call: Any) -> None:
     )
 
     assert ([200, True], f"{URL}/a", "b") == (value, calls[0].url, dict(calls[0].headers)["X-A"])
+
+
+def test_a_dataclass_may_be_a_session(call: Any) -> None:
+    value, calls = call(
+        "from dataclasses import dataclass\n@dataclass\nclass Api(requests.Session):\n    root: str\n    _key: str = 'k'\n"
+        "    def __post_init__(self):\n        self.headers['X-Key'] = self._key\n"
+        "    def request(self, method, path, **named):\n        return super().request(method, self.root + path, **named)\n"
+        f"api = Api('{URL}')\nvalue = [api.get('/a').status_code, repr(api)[-36:]]"
+    )
+
+    assert ([200, f"Api(root='{URL}', _key='k')"[-36:]], "k") == (value, dict(calls[0].headers)["X-Key"])
+
+
+def test_a_plain_session_takes_attributes_of_the_hooks_own(call: Any) -> None:
+    value, calls = call(
+        "import functools\n"
+        f"s = requests.Session()\ns.base_url = '{URL}'\ns.request = functools.partial(s.request, timeout=5)\n"
+        "with s:\n    s.close = print\n    value = [s.get(s.base_url).status_code, s.base_url]\ndel s.base_url\n"
+        "value.append(hasattr(s, 'base_url'))"
+    )
+
+    assert ([200, URL, False], 5_000) == (value, calls[0].read_ms)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("auth.AuthBase", "send credentials in headers, as headers={"),
+        ("auth.HTTPDigestAuth", "compute its header with hashlib"),
+        ("adapters.HTTPAdapter", "calls leave through the engine alone"),
+        ("models.Response", "requests.Response is the class of responses"),
+        ("utils.quote", "urllib.parse quotes"),
+        ("cookies.RequestsCookieJar", "a session keeps cookies"),
+        ("sessions.Session", "use requests.Session"),
+        ("Request", "call the verb"),
+        ("structures.LookupDict", "use requests.codes"),
+    ],
+)
+def test_what_is_left_out_says_why_when_it_is_read(call: Any, name: str, reason: str) -> None:
+    value, _ = call(f"requests.{name}")
+    first, _, rest = name.partition(".")
+    module, missing = (f"requests.{first}", rest) if first in ("auth", "structures") else ("requests", first)
+
+    assert value.startswith(f"raised: AttributeError: a hook's {module} does not offer {missing!r}: {reason}")
+    assert "Did you mean" not in value
+
+
+def test_a_mistyped_name_is_still_told_the_nearest(call: Any) -> None:
+    value, _ = call("requests.gett")
+
+    assert "raised: AttributeError: a hook's requests does not offer 'gett'. Did you mean 'get'?" == value
+
+
+def test_a_request_may_be_annotated(call: Any) -> None:
+    value, _ = call(
+        "def told(sent: requests.PreparedRequest) -> str:\n    return sent.method\n"
+        f"sent = requests.get('{URL}').request\nvalue = [told(sent), type(sent) is requests.PreparedRequest]"
+    )
+
+    assert ["GET", True] == value
+
+
+@pytest.mark.parametrize(
+    ("result", "hint"),
+    [
+        ("r.headers", "a CaseInsensitiveDict, which JSON does not have; convert it with dict(…)"),
+        ("r", "a Response, which JSON does not have; hand over its .json() or .text"),
+        ("r.cookies", "a RequestsCookieJar, which JSON does not have; convert it with .get_dict()"),
+    ],
+)
+def test_what_is_no_json_says_what_to_hand_over(call: Any, result: str, hint: str) -> None:
+    value, _ = call(f"r = requests.get('{URL}')\nvalue = {result}")
+
+    assert value == f"bad_result: the response is no JSON: result is {hint}"
+
+
+def test_lines_of_an_unknown_charset_are_taken_for_utf_8(call: Any) -> None:
+    reply = answering(("Content-Type", "text/html; charset=klingon"), body="é\nü".encode())
+    value, _ = call(
+        f"r = requests.get('{URL}')\nvalue = [list(r.iter_lines(decode_unicode=True)), list(r.iter_content(2, True))]",
+        reply,
+    )
+
+    assert [["é", "ü"], ["é\n", "ü"]] == value
 
 
 def test_responses_and_sessions_are_told_as_the_librarys(call: Any) -> None:
