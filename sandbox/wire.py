@@ -163,7 +163,7 @@ class Done(Frame, frozen=True, tag="done"):
 
 
 class Http(Frame, frozen=True, tag="http"):
-    """One HTTP call that a run asks for; the worker waits for its answer. The egress broker's rules bound it further."""
+    """One HTTP call that a run asks for; the worker waits for its answer. The broker's rules bound it further."""
 
     method: Annotated[str, Meta(max_length=METHOD_CHARS)]
     url: Annotated[str, Meta(max_length=URL_CHARS)]
