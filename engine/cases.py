@@ -2,7 +2,7 @@
 
 point: post-change-password
 secrets: {SIGNING_KEY: s3cret}          # of every case; a case may add its own, or take one away with null
-cases:
+cases:                                  # under the default rules for calls, whatever the settings of the machine
   - name: says who changed the password
     arguments: sample                   # or a mapping; absent: the point's sample call
     seed: 1                             # of the hook's `random`
@@ -20,6 +20,9 @@ cases:
 from __future__ import annotations
 
 import asyncio
+import io
+import math
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -28,9 +31,10 @@ from typing import Any, Literal
 
 import msgspec
 import yaml
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, inspect
 
 from engine.app import Engine, Hook
+from engine.egress.policy import EgressPolicy
 from engine.egress.recorded import Mock, Recorded
 from engine.errors import BadInput
 from engine.outcome import Outcome
@@ -110,7 +114,7 @@ async def run_cases(engine: Engine, path: Path, file: CaseFile) -> AsyncIterator
 
 async def _run(engine: Engine, source: str, file: CaseFile, case: Case, hosts: Recorded) -> Outcome:
     secrets = {name: value for name, value in (file.secrets | case.secrets).items() if value is not None}
-    hook = Hook(source, file.point, secrets=secrets, seed=case.seed)
+    hook = Hook(source, file.point, secrets=secrets, seed=case.seed, egress=EgressPolicy())
     sample = point_named(file.point).sample
     return await engine.run(hook, sample if case.arguments == "sample" else case.arguments, transport=hosts)
 
@@ -143,12 +147,23 @@ def _log_fault(expected: list[str] | UnsetType, found: list[str]) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as JSON knows it: a time stays the text that it is."""
+    """YAML as JSON knows it: a time stays the text that it is, and there is no NaN."""
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+
+def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
+    number: float = loader.construct_yaml_float(node)
+    if not math.isfinite(number):
+        said = f"{node.value} is no number of JSON; write null, or a text in quotes"
+        raise yaml.constructor.ConstructorError(None, None, said, node.start_mark)
+    return number
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 def _hook_of(path: Path) -> Path:
@@ -164,6 +179,42 @@ def _read(path: Path) -> str:
 
 def _parse(path: Path) -> CaseFile:
     try:
-        return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), _Loader), CaseFile)  # noqa: S506 - a safe loader
-    except (OSError, ValueError, RecursionError, yaml.YAMLError, msgspec.ValidationError) as error:
-        raise BadInput(f"{path}: {' '.join(str(error).split())}") from None
+        return msgspec.convert(_load(path), CaseFile)
+    except msgspec.ValidationError as error:
+        said = f"{error}{_choices(str(error))}"
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        said = str(error)
+    raise BadInput(f"{path}: {' '.join(said.split())}")
+
+
+def _load(path: Path) -> Any:
+    stream = io.StringIO(path.read_text(encoding="utf-8"))
+    stream.name = path.name  # as errors say where they are
+    return yaml.load(stream, _Loader)  # noqa: S506 - a safe loader
+
+
+def _choices(said: str) -> str:
+    """What may stand where something else does, if that can be listed; to go behind what msgspec says."""
+    kind = _kind_at(said)
+    if isinstance(kind, inspect.StructType) and said.startswith("Object contains unknown field"):
+        return f"; its fields are {_joined([field.name for field in kind.fields], 'and')}"
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    values = [str(value) for each in kinds if isinstance(each, inspect.LiteralType) for value in each.values]
+    if not values or not said.startswith("Invalid enum value"):
+        return ""
+    mapping = ["a mapping"] if any(isinstance(each, inspect.DictType) for each in kinds) else []
+    return f"; write {_joined(values + mapping, 'or')}"
+
+
+def _kind_at(said: str) -> inspect.Type | None:
+    """What belongs at the place that a message ends with: "… - at `$.cases[0].http[0].when`"."""
+    kind: inspect.Type | None = inspect.type_info(CaseFile)
+    place = re.search(r" - at `\$([^`]*)`$", said)
+    for name in re.findall(r"\.(\w+)|\[", place[1]) if place else ():
+        fields = {field.name: field.type for field in getattr(kind, "fields", ())}
+        kind = fields.get(name) if name else getattr(kind, "item_type", None)
+    return kind
+
+
+def _joined(names: list[str], last: str) -> str:
+    return f" {last} ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)

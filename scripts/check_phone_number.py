@@ -1,7 +1,7 @@
 """Bring a phone number into the form +15551234567 (E.164), and send no code to numbers that charge for it.
 
-A number with one leading 0 is a national one: it gets the country code of the secret. Sending the code waits
-for HTTP in hooks; until then the hook answers with what it would send.
+A number with one leading 0 is a national one: it gets the country code of the secret. The hook answers with what it
+would send; send_sms.py sends one.
 
 Secret: COUNTRY_CODE, as in "44" (optional).
 """

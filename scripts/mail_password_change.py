@@ -20,8 +20,8 @@ def hook(user, context, cb):
     headers = {"Authorization": "Bearer " + secrets.SENDGRID_API_KEY}
     try:
         reply = requests.post(URL, headers=headers, json=mail, timeout=5)
-    except requests.Timeout:
-        return cb(Error("SendGrid did not answer within 5 seconds"))
+    except (requests.Timeout, requests.ConnectionError) as error:  # not again: a person would get two
+        return cb(Error(f"no answer from SendGrid: {error}"))
     if reply.status_code != 202:
         return cb(Error(f"SendGrid answered {reply.status_code}: {reason(reply)}"))
     console.log(f"SendGrid took the mail as {reply.headers.get('X-Message-Id')}")

@@ -1,7 +1,8 @@
 """Refuse a password that stands in a known breach, by Have I Been Pwned.
 
 The service is asked for all breached passwords whose SHA-1 begins with the same five digits; neither the password nor
-its whole hash leaves the engine. When the service is of no help, the sign-up goes on: that is no reason to lose a user.
+its whole hash leaves the engine. The five digits are part of the URL, so the execution's record of the call and the
+hook's log keep them. When the service is of no help, the sign-up goes on: that is no reason to lose a user.
 Needs no secret.
 """
 

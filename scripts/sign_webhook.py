@@ -1,7 +1,7 @@
 """Sign the webhook that reports a changed password, so that its receiver knows it is ours.
 
 The signature is HMAC-SHA256 over "TIMESTAMP.BODY". The timestamp is the time of the change, not of the run:
-a repeated run signs the same bytes, and the receiver can drop what it has seen. signed_webhook.py sends it.
+a repeated run signs the same bytes, and the receiver can drop what it has seen. deliver_webhook.py sends it.
 
 Secret: WEBHOOK_KEY, the key that the receiver knows too.
 """

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     "--allow-host",
     "allow_hosts",
     multiple=True,
-    metavar="HOST[:PORT]",
-    help="A host that the hook may call although it is private, as 127.0.0.1:8080; repeatable.",
+    metavar="HOST|NETWORK[:PORT]",
+    help="What the hook may call although it is private, as 127.0.0.1:8080 or 10.1.0.0/16; repeatable. "
+    "Where only listed hosts may be called, a host that is given here is listed too, a network is not.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the whole outcome as JSON.")
 def command(file: str, point: str, arguments_file: str | None, *, as_json: bool, **given: tuple[str, ...]) -> None:
@@ -82,11 +83,20 @@ def _pairs(secrets: tuple[str, ...]) -> dict[str, str]:
 
 def _allowing(policy: EgressPolicy, hosts: tuple[str, ...]) -> EgressPolicy:
     """The settings' policy with these exceptions; where only listed hosts may be called, they are listed too."""
-    listed = tuple(map(_without_port, hosts)) if policy.listed_only else ()
+    for host in hosts:
+        _check_allowed(host)
+    listed = tuple(_without_port(host) for host in hosts if "/" not in host) if policy.listed_only else ()
+    return dataclasses.replace(policy, exceptions=policy.exceptions + hosts, hosts=policy.hosts + listed)
+
+
+def _check_allowed(host: str) -> None:
+    from engine.egress.policy import EgressPolicy
+
     try:
-        return dataclasses.replace(policy, exceptions=policy.exceptions + hosts, hosts=policy.hosts + listed)
+        EgressPolicy(exceptions=(host,))
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--allow-host") from None
+        said = str(error).replace("exceptions has", "found", 1)
+        raise click.BadParameter(said, param_hint="--allow-host") from None
 
 
 def _without_port(host: str) -> str:

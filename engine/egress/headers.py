@@ -20,7 +20,7 @@ RESPONSE_HEADERS = 128  # http.client takes 100
 RESPONSE_HEADER_BYTES = 64 << 10
 _FIELD_BYTES = 4  # colon, space, CR, LF of each header
 
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 _OURS = frozenset({
     "connection", "content-length", "expect", "host", "http2-settings", "keep-alive", "te", "trailer",
@@ -72,7 +72,7 @@ def _size(headers: Headers) -> int:
 
 
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not FIELD_NAME.fullmatch(name):
         raise Refused("header", f"{name[:80]!a} is no header name: letters, digits and hyphens")
     plain = name.lower().replace("_", "-")  # CGI and WSGI read both as one
     if plain in _OURS or plain.startswith(_OUR_PREFIX):

@@ -199,7 +199,14 @@ def _parse_exception(text: str) -> tuple[str | Network, int | None]:
         port = colon + port
     else:
         host, port = text, ""
-    return _parse_host("exceptions", text, host), _parse_port(text, port) if port else None
+    found = _parse_host("exceptions", text, host)
+    if not isinstance(found, str) and _is_metadata(found):
+        raise ValueError(f"exceptions has {text!r}: no exception opens a cloud's metadata service; leave it out")
+    return found, _parse_port(text, port) if port else None
+
+
+def _is_metadata(network: Network) -> bool:
+    return network.num_addresses == 1 and addresses.special(network.network_address) == addresses.METADATA
 
 
 def _parse_port(text: str, port: str) -> int:
@@ -210,6 +217,8 @@ def _parse_port(text: str, port: str) -> int:
 
 def _parse_host(field: str, text: str, host: str) -> str | Network:
     """A name as a Target has it, or addresses. A single address is a network of one."""
+    if not host:
+        raise ValueError(f"{field} has {text!r}: no host is named; write {_FORMS[field]}")
     try:
         if not _NETWORK_SIGNS.isdisjoint(host):
             return _parse_network(host)

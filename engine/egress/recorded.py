@@ -12,20 +12,20 @@ import http
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NoReturn, cast
+from typing import Annotated, Any, Literal, NoReturn, cast, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from engine.egress.headers import FIELD_NAME
 from engine.egress.refusals import Refused, Unanswered
-from engine.egress.transport import Headers, Request, Response, Timings
+from engine.egress.transport import Request, Response, Timings
 from engine.errors import BadInput
 from engine.outcome import Exchange
-from sandbox.wire import FailureKind
+from sandbox.wire import FailureKind, Headers
 
 _SHOWN_CHARS = 500  # of a URL or a body, where a fault tells of it
 _URL = re.compile(r"https?://[^/?#\s]+/[^#\s]*", re.ASCII)
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # a header's. Source: RFC 9110 section 5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TYPES = {"json": "application/json", "text": "text/plain; charset=utf-8", "base64": "application/octet-stream"}
 _FAILURES: dict[str, tuple[FailureKind, str]] = {
@@ -48,6 +48,8 @@ class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not _URL.fullmatch(self.url):
             raise ValueError(f"{self.url!r} is no URL as it is sent: write https://HOST/PATH, without a fragment")
+        if "*" in self.url[:-1]:
+            raise ValueError(f"{self.url!r} never matches; a star stands at the end of a URL")
         if self.json is not UNSET and self.text is not UNSET:
             raise ValueError("json and text both say what the body is; write one of them")
         _canonical(self.json)
@@ -75,7 +77,7 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a mock answers, or how it fails to."""
 
     status: Annotated[int, Meta(ge=200, le=599)] | UnsetType = UNSET  # 200
-    headers: dict[str, str] | UnsetType = UNSET
+    headers: dict[str, str | Annotated[list[str], Meta(min_length=1)]] | UnsetType = UNSET  # a list: each in its turn
     json: Any = UNSET
     text: str | UnsetType = UNSET
     base64: str | UnsetType = UNSET
@@ -87,8 +89,8 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"{' and '.join(self._bodies())} each say what the body is; write one of them")
         if self.error is not UNSET and (self._bodies() or not self.status is self.headers is UNSET):
             raise ValueError("a reply with an error has no status, headers or body: there is no response")
-        for name, value in (self.headers or {}).items():
-            if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+        for name, value in self._headers():
+            if not (FIELD_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
                 raise ValueError(f"{name!r}: {value!r} is no header")
         self._body()
 
@@ -96,12 +98,16 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The response. Raises Unanswered when it is an error."""
         if self.error is not UNSET:
             raise Unanswered(*_FAILURES[self.error])
-        own = tuple((self.headers or {}).items())
+        own = self._headers()
         body = self._body()
         usual = [("Content-Length", str(len(body))), *(("Content-Type", _TYPES[kind]) for kind in self._bodies())]
         named = {name.lower() for name, _ in own}
         headers = (*(pair for pair in usual if pair[0].lower() not in named), *own)
         return _response(self.status or 200, headers, body)
+
+    def _headers(self) -> Headers:
+        given = (self.headers or {}).items()
+        return tuple((name, each) for name, value in given for each in ([value] if isinstance(value, str) else value))
 
     def _bodies(self) -> list[str]:
         return [name for name in _TYPES if getattr(self, name) is not UNSET]
@@ -227,7 +233,8 @@ def _kept_answer(name: str, exchange: Exchange) -> Callable[[], Response]:
 def _fail(exchange: Exchange) -> NoReturn:
     if exchange.refused:
         raise Refused(exchange.refused, exchange.message)
-    raise Unanswered(cast("FailureKind", exchange.error or "broken"), exchange.message)
+    kind = exchange.error if exchange.error in get_args(FailureKind) else "connection"  # a call that was given up
+    raise Unanswered(cast("FailureKind", kind), exchange.message)
 
 
 async def _wait(delay: float, request: Request) -> None:

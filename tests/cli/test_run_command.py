@@ -278,6 +278,45 @@ def test_a_call_without_an_answer_is_shown_with_how_it_failed(hookcell: Any, wri
     assert ran.err.startswith("GET http://127.0.0.1:1/  connection  ")
 
 
+def test_a_network_can_be_allowed_and_is_never_listed(hookcell: Any, calling: str, port: int) -> None:
+    """Only hosts are listed; one that is may then lead to the network."""
+    strict = {"HOOKCELL_EGRESS_LISTED_ONLY": "true"}
+    listed = strict | {"HOOKCELL_EGRESS_HOSTS": '["127.0.0.1"]'}
+
+    assert 0 == hookcell("run", calling, "--allow-host", "127.0.0.0/8").status
+    assert 0 == hookcell("run", calling, "--allow-host", f"127.0.0.0/8:{port}", **listed).status
+    assert "rule host-not-allowed" in hookcell("run", calling, "--allow-host", "127.0.0.0/8", **strict).out
+
+
+def test_the_help_says_what_may_be_allowed(hookcell: Any) -> None:
+    """Hosts and networks, with a port or without."""
+    shown = " ".join(hookcell("run", "--help").out.split())
+
+    assert "--allow-host HOST|NETWORK[:PORT]" in shown
+    assert "127.0.0.1:8080 or 10.1.0.0/16" in shown
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("", "found '': no host is named; write \"db.internal\""),
+        ("127.1", "found '127.1': 127.1 is no plain IPv4 address"),
+        ("169.254.169.254", "found '169.254.169.254': no exception opens a cloud's metadata service"),
+    ],
+)
+@pytest.mark.parametrize("listed_only", ["false", "true"])
+def test_a_host_that_cannot_be_allowed_is_told_by_the_option(
+    hookcell: Any, write_hook: Any, host: str, said: str, listed_only: str
+) -> None:
+    """In the words of the command line, not of the settings."""
+    ran = hookcell("run", write_hook("cb()"), "--allow-host", host, HOOKCELL_EGRESS_LISTED_ONLY=listed_only)
+
+    assert 2 == ran.status
+    assert f"Invalid value for --allow-host: {said}" in ran.err
+    assert "exceptions has" not in ran.err
+    assert "http://host/path" not in ran.err
+
+
 @pytest.mark.parametrize("host", ["", "a b", "http://127.0.0.1/", "127.0.0.1:0", "127.0.0.1:x", "*", "127.1", "[::1"])
 @pytest.mark.parametrize("listed_only", ["false", "true"])
 def test_a_host_that_is_none_is_refused(hookcell: Any, write_hook: Any, host: str, listed_only: str) -> None:

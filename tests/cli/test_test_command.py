@@ -122,6 +122,14 @@ def test_calls_are_answered_by_mocks_and_by_nobody_else(hookcell: Any, write: An
     assert [None, f"{unmatched}\n{unused}"] == [case.findtext("failure") for case in suite]
 
 
+def test_the_settings_of_a_machine_change_no_verdict_on_a_call(hookcell: Any, write: Any) -> None:
+    """A folder that passes here passes where hooks may call few hosts."""
+    write("hooks/ask.py", CALLER)
+    write("hooks/ask.cases.yaml", MOCKED.partition("  - name: not answered")[0])
+
+    assert 0 == hookcell("test", "hooks", HOOKCELL_EGRESS_LISTED_ONLY="true", HOOKCELL_EGRESS_CALLS="0").status
+
+
 def test_a_report_that_cannot_be_written_is_one_clear_error(hookcell: Any, folder: str) -> None:
     """Its place is named."""
     ran = hookcell("test", folder, "--junit", "no/such/folder/report.xml")

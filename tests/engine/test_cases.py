@@ -155,6 +155,7 @@ async def test_a_hook_saved_with_a_byte_order_mark_is_read_as_elsewhere(verdicts
         "cases: [{name: a, secrets: {KEY: 1}}]\n",
         'cases: [{name: a, secrets: {KEY: "\\uD800"}}]\n',
         "cases: [{name: a}]\nmore: 1\n",
+        'cases: [{name: a}]\n"mo\\nre": 1\n',
         "cases: " + "[" * 5_000 + "]" * 5_000 + "\n",
         "cases: !!python/object/apply:os.system [id]\n",
         "cases: [{[a]: 1}]\n",
@@ -267,6 +268,47 @@ cases:
     ]
 
 
+async def test_a_hook_meets_every_cookie_of_a_mock(verdicts: Any) -> None:
+    """A header with a list of values stands once for each."""
+    (verdict,) = await verdicts(
+        """
+cases:
+  - name: two
+    http: [{when: {method: GET, url: "https://a.example/"}, reply: {headers: {Set-Cookie: [a=1, b=2]}}}]
+    expect: {result: ["1", "2"]}
+""",
+        """import requests
+def hook(user, context, cb):
+    reply = requests.get("https://a.example/", timeout=2)
+    cb(None, [reply.cookies["a"], reply.cookies["b"]])
+""",
+    )
+
+    assert () == verdict.faults
+
+
+async def test_a_case_goes_by_the_default_rules_whatever_the_settings_say(tmp_path: Path) -> None:
+    """It is the hook that is tried, not the machine: what the settings close is open, what they open is closed."""
+    write_caller(tmp_path, "https://api.example.com/")
+    write_caller(tmp_path, "http://127.0.0.1/")
+    config = Config(egress_listed_only=True, egress_ports=("8080",), egress_exceptions=("127.0.0.1",), egress_calls=0)
+    async with Engine(config) as strict:
+        verdicts = [each for path, file in find_cases(tmp_path) async for each in run_cases(strict, path, file)]
+
+    assert ["private-address", None] == [verdict.outcome.egress[0].refused for verdict in verdicts]
+    assert () == verdicts[1].faults
+
+
+def write_caller(folder: Path, url: str) -> None:
+    """A hook that calls that URL, and a case with a mock of it."""
+    name = url.partition(":")[0]
+    (folder / f"{name}.py").write_text(f"import requests\nrequests.get({url!r}, timeout=2)\ncb()\n", encoding="utf-8")
+    (folder / f"{name}.cases.yaml").write_text(
+        f"point: post-change-password\ncases: [{{name: a, http: [{{when: {{method: GET, url: {url!r}}}}}]}}]\n",
+        encoding="utf-8",
+    )
+
+
 async def test_a_redirect_of_a_mock_is_another_call(verdicts: Any) -> None:
     """As it is everywhere."""
     (verdict,) = await verdicts(
@@ -309,6 +351,67 @@ async def test_a_bad_mock_is_told_with_its_place(verdicts: Any) -> None:
 
     assert "greet.cases.yaml: 'here' is no URL as it is sent" in str(caught.value)
     assert "at `$.cases[1].http[0].when`" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "cases: [{name: a, http: [{when: {method: post, url: 'https://a/'}}]}]\n",
+            "'post' - at `$.cases[0].http[0].when.method`; write DELETE, GET, HEAD, OPTIONS, PATCH, POST or PUT",
+        ),
+        (
+            "cases: [{name: a, http: [{when: {method: GET, url: 'https://a/'}, reply: {error: slow}}]}]\n",
+            "at `$.cases[0].http[0].reply.error`; write connect_timeout, connection, timeout or tls",
+        ),
+        (
+            "cases: [{name: a, http: [{when: {method: GET, url: 'https://a/'}, reply: {statu: 1}}]}]\n",
+            "`$.cases[0].http[0].reply`; its fields are status, headers, json, text, base64, delay and error",
+        ),
+        ("cases: [{name: a}]\nhttp: []\n", "unknown field `http`; its fields are point, cases and secrets"),
+        ("cases: [{name: a}, {nam: b}]\n", "`$.cases[1]`; its fields are name, expect, arguments, secrets, seed and"),
+        ("cases: [{name: a, arguments: none}]\n", "at `$.cases[0].arguments`; write sample or a mapping"),
+        ("cases: []\n'a - at `$.b`': 1\n", "`; its fields are point, cases and secrets"),
+        ("cases: []\n'a` - at `$.b': 1\n", "unknown field `a` - at `$.b`"),
+        (
+            "cases: [{name: a, http: [{when: {method: GET, url: 'https://a/'}, reply: {headers: {A: 1}}}]}]\n",
+            "headers[...]",
+        ),
+        ("cases: [{name: a, seed: one}]\n", "Expected `int | null`, got `str` - at `$.cases[0].seed`"),
+    ],
+)
+async def test_what_may_not_stand_there_is_told_with_what_may(verdicts: Any, text: str, said: str) -> None:
+    """The author need not look it up."""
+    with pytest.raises(BadInput) as caught:
+        await verdicts(text)
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["cases: [\n", "cases: [{name: a, seed: .nan}]\n", "\x00\n"])
+async def test_a_fault_of_the_yaml_is_told_by_the_name_of_its_file(verdicts: Any, text: str) -> None:
+    """And by its place in it."""
+    with pytest.raises(BadInput) as caught:
+        await verdicts(text)
+
+    assert re.search(r'in "greet\.cases\.yaml", (line|position) ', str(caught.value))
+
+
+@pytest.mark.parametrize("number", [".nan", "-.inf", "1.0e+999", "!!float nan"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "arguments: {user: {email: NUMBER}, context: {connection: {}}}",
+        "http: [{when: {method: GET, url: 'https://a/', json: {a: NUMBER}}}]",
+        "http: [{when: {method: GET, url: 'https://a/'}, reply: {json: [NUMBER]}}]",
+        "expect: {result: NUMBER}",
+    ],
+    ids=["arguments", "when", "reply", "expect"],
+)
+async def test_a_number_that_json_does_not_have_is_refused(verdicts: Any, place: str, number: str) -> None:
+    """It would silently become null."""
+    with pytest.raises(BadInput, match="is no number of JSON; write null, or a text in quotes"):
+        await verdicts(f"cases: [{{name: a, {place.replace('NUMBER', number)}}}]\n")
 
 
 async def test_the_example_of_the_page_on_cases_passes(verdicts: Any) -> None:
