@@ -15,6 +15,7 @@ import ssl
 import struct
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import certifi
 
@@ -103,8 +104,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio's: connected, and TLS agreed on."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no such class
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's parameter
         """Asyncio's: where to read to."""

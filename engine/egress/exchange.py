@@ -7,6 +7,8 @@ time: its headers are counted before they are parsed, its chunks while they come
 
 from __future__ import annotations
 
+from typing import Any
+
 import h11
 
 from engine.egress import headers
@@ -124,7 +126,7 @@ class Answer:
         if isinstance(event, h11.Data):
             self._accept_data(event)
         elif isinstance(event, h11.EndOfMessage):
-            self._accept_end()
+            self._accept_end(event)
         elif isinstance(event, h11.Response):
             self._accept_head(event)
         elif isinstance(event, h11.InformationalResponse):
@@ -134,6 +136,7 @@ class Answer:
 
     def _accept_informational(self, event: h11.InformationalResponse) -> None:
         self._informational += 1
+        headers.check_response_headers(_in_latin(event.headers))
         if event.status_code == 101:
             raise self._fault("changed to another protocol")
         if self._informational > _MOST_INFORMATIONAL:
@@ -141,9 +144,7 @@ class Answer:
 
     def _accept_head(self, event: h11.Response) -> None:
         self.head = event
-        self._headers = tuple(
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()
-        )
+        self._headers = _in_latin(event.headers)
         headers.check_response_headers(self._headers)
         bodiless = self._bodiless or event.status_code in {204, 304}
         found = dict(event.headers)  # lower-case; h11 lets no second length through
@@ -160,13 +161,18 @@ class Answer:
             came = f"{self._chunks} chunks for {self._body.received_bytes} bytes"
             raise Refused("response-size", f"{self._host} sent its response in too small pieces: {came}")
 
-    def _accept_end(self) -> None:
+    def _accept_end(self, event: h11.EndOfMessage) -> None:
+        headers.check_response_headers(_in_latin(event.headers))  # trailers
         self.whole = True
         parser = self._parser
         self.clean = parser.our_state is h11.DONE and parser.their_state is h11.DONE and not any(parser.trailing_data)
 
     def _fault(self, deed: str) -> Unanswered:
         return Unanswered("broken" if self.head else "connection", f"{self._host} {deed}")
+
+
+def _in_latin(lines: Any) -> Headers:  # h11's type has no public name
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in lines.raw_items())
 
 
 def _too_many_headers(host: str) -> Refused:

@@ -193,12 +193,13 @@ class Uplink:
         return None
 
     def _keep(self, connection: Connection) -> None:
-        self._kept.add(connection)
         self._idle[connection] = asyncio.get_running_loop().call_later(IDLE_S, connection.abort)
         if len(self._idle) > self._policy.at_once:
             oldest = next(iter(self._idle))
             self._idle.pop(oldest).cancel()
+            self._kept.remove(oldest)
             oldest.abort()
+        self._kept.add(connection)
 
     def _forget(self, connection: Connection) -> None:
         self._open.discard(connection)

@@ -11,21 +11,27 @@ import contextlib
 import datetime
 import ipaddress
 import select
+import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trustme
 
 from engine.egress import urls
 from engine.egress.network import Network
 from engine.egress.policy import EgressPolicy
-from engine.egress.transport import Headers, Request, Response, Timings
+from engine.egress.refusals import Refused, Unanswered
+from engine.egress.transport import Request, Response, Timings
 from engine.egress.urls import Address
+from sandbox.wire import Headers
 
+BRIEF_S = 0.05  # for what has to run out of time
+_SOON_S = 15.0  # less than anything here is kept, and far more than any machine takes
 LOOPBACK = EgressPolicy(exceptions=("127.0.0.0/8", "[::1]"))
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -146,6 +152,11 @@ class Server:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def left(self) -> None:
+        """Wait until the engine has closed every connection: soon, and not only when it is done with the tenant."""
+        async with asyncio.timeout(_SOON_S):
+            await self.idle.wait()
+
     def url(self, path: str = "/", host: str = "127.0.0.1", scheme: str = "http") -> str:
         return f"{scheme}://{host}:{self.port}{path}"
 
@@ -166,6 +177,20 @@ async def serving(
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # what was aborted is closed a round later
     assert [] == server.faults
+
+
+@contextlib.contextmanager
+def full_backlog() -> Iterator[int]:
+    """A port whose queue is full: the kernel answers no further connection."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            end = stack.enter_context(socket.socket())
+            end.setblocking(False)
+            end.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 def replying(*answers: bytes) -> Script:
@@ -270,6 +295,28 @@ def call(method: str, url: str, headers: Headers = (), body: bytes = b"", **fiel
     now = asyncio.get_running_loop().time()
     times = {"connect_s": 20.0, "read_s": 20.0, "end": now + 30, "response_bytes": 64 << 10}
     return Request(method=method, url=url, target=urls.parse(url), headers=headers, body=body, **(times | fields))
+
+
+@contextlib.asynccontextmanager
+async def networks_of_a_test() -> AsyncIterator[Callable[..., Network]]:
+    """`make(**fields)`: a network that is closed in the end. No task is left, and no lookup."""
+    made: list[Network] = []
+
+    def make(**fields: Any) -> Network:
+        made.append(Network(**fields))
+        return made[-1]
+
+    yield make
+    for network in made:
+        await network.close()
+    assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
+async def failure_of(calling: Awaitable[Any]) -> Refused | Unanswered:
+    """Why a call has no response."""
+    with pytest.raises((Refused, Unanswered)) as caught:
+        await calling
+    return caught.value
 
 
 class Client:

@@ -1,273 +1,177 @@
-"""One exchange with a server that does what it should not. What the wire carries, and what of it is believed."""
+"""One connection to a server that does what it should not: TLS, what is no answer, what takes too long."""
 
 from __future__ import annotations
 
 import asyncio
-import gzip
-import re
-import tracemalloc
-import zlib
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Callable
 
 import pytest
-from hostile import OK, Asked, Client, Peer, Script, chunked, ok, once, replying, serving
+from hostile import (
+    BRIEF_S,
+    OK,
+    Authority,
+    Client,
+    Peer,
+    Resolver,
+    Script,
+    failure_of,
+    networks_of_a_test,
+    ok,
+    once,
+    replying,
+    serving,
+)
 
-from engine.egress import headers
 from engine.egress.network import Network
-from engine.egress.refusals import Refused, Unanswered
+from engine.egress.refusals import Unanswered
 
-BRIEF_S = 0.05  # for what has to run out of time
+
+@pytest.fixture
+async def networks() -> AsyncIterator[Callable[..., Network]]:
+    async with networks_of_a_test() as make:
+        yield make
+
+
+@pytest.fixture
+def network(networks: Callable[..., Network]) -> Network:
+    return networks()
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    """A tenant whose network is closed in the end, with no task left behind."""
-    network = Network()
-    yield Client(network)
-    await network.close()
-    assert {asyncio.current_task()} == asyncio.all_tasks()
+    async with networks_of_a_test() as make:
+        yield Client(make())
 
 
-async def asked_for(client: Client, method: str, path: str = "/", **fields: object) -> Asked:
-    async with serving(once(OK)) as server:
-        await client.fetch(method, server.url(path), **fields)
-    return server.asked[0]
+# TLS
 
 
-# What is sent
+async def test_tls_is_checked_against_the_name_that_was_asked_for(networks: Callable[..., Network]) -> None:
+    """SNI, certificate and Host are the name; the connection goes to the checked address, and is used again."""
+    authority = Authority()
+    context, named = authority.server("api.test"), []
+    context.sni_callback = lambda _, name, __: named.append(name)
+    client = Client(networks(resolve=Resolver(api_test=[["127.0.0.1"]]), context=authority.trusting()))
+    async with serving(replying(OK), context) as server:
+        came = await client.get(server.url(host="api.test", scheme="https"))
+        first = client.timings
+        await client.get(server.url(host="api.test", scheme="https"))
+
+    assert b"ok" == came.body
+    assert ["api.test"] == named
+    assert [f"api.test:{server.port}"] == server.asked[0].values("Host")
+    assert first.tls_ms is not None
+    assert client.timings.tls_ms is None
+    assert 1 == server.connections
 
 
-async def test_the_request_line_and_the_headers_go_out_as_given(client: Client) -> None:
-    """The hook's headers in their order and spelling, between those that are the broker's."""
-    mine = (("X-One", "1"), ("aCCept", "*/*"), ("X-One", "2"), ("X-Latin", "caf\xe9"), ("Accept-Encoding", "gzip"))
-    asked = await asked_for(client, "GET", "/a/b?c=%20d&e", headers=mine)
+@pytest.mark.parametrize(
+    ("names", "days", "said"),
+    [(["other.test"], 1, "not valid for 'api.test'"), (["api.test"], -1, "certificate has expired")],
+)
+async def test_a_certificate_of_another_name_or_time_is_refused(
+    networks: Callable[..., Network], names: list[str], days: int, said: str
+) -> None:
+    authority = Authority()
+    client = Client(networks(resolve=Resolver(api_test=[["127.0.0.1"]]), context=authority.trusting()))
+    async with serving(replying(OK), authority.server(*names, days=days)) as server:
+        failure = await failure_of(client.get(server.url(host="api.test", scheme="https")))
+        await asyncio.sleep(0)
 
-    assert "GET /a/b?c=%20d&e HTTP/1.1" == asked.line
-    assert [*mine, ("Connection", "keep-alive")] == asked.headers[1:]
-    assert re.fullmatch(r"127\.0\.0\.1:\d+", asked.values("Host")[0])
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-async def test_a_method_that_may_have_a_body_says_its_length_also_without_one(client: Client, method: str) -> None:
-    """As requests does."""
-    asked = await asked_for(client, method)
-
-    assert ["0"] == asked.values("Content-Length")
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_method_that_has_no_body_says_no_length(client: Client, method: str) -> None:
-    asked = await asked_for(client, method)
-
-    assert [] == asked.values("Content-Length")
-
-
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-async def test_a_body_goes_out_whole_and_with_its_length(client: Client, method: str) -> None:
-    body = bytes(range(256)) * 4096
-    asked = await asked_for(client, method, body=body)
-
-    assert body == asked.body
-    assert [str(len(body))] == asked.values("Content-Length")
-
-
-async def test_who_does_not_ask_for_an_encoding_gets_none(client: Client) -> None:
-    asked = await asked_for(client, "GET")
-
-    assert ["identity"] == asked.values("Accept-Encoding")
-
-
-async def test_a_header_that_cannot_be_written_is_refused_and_nothing_is_sent(client: Client) -> None:
-    """The broker has checked them; the transport alone is safe too."""
-    async with serving(once(OK)) as server:
-        with pytest.raises(Refused) as caught:
-            await client.get(server.url(), headers=(("X", "a\r\nY: b"),))
-        await server.idle.wait()
-
-    assert "header" == caught.value.rule
+    assert isinstance(failure, Unanswered)
+    assert "tls" == failure.kind
+    assert said in failure.said
     assert [] == server.asked
 
 
-# What comes
+@pytest.mark.parametrize("default", [True, False])
+async def test_an_authority_that_is_not_trusted_is_refused(networks: Callable[..., Network], default: bool) -> None:  # noqa: FBT001
+    """Certifi's own list knows it as little as another one."""
+    fields = {} if default else {"context": Authority().trusting()}
+    client = Client(networks(resolve=Resolver(api_test=[["127.0.0.1"]]), **fields))
+    async with serving(replying(OK), Authority().server("api.test")) as server:
+        failure = await failure_of(client.get(server.url(host="api.test", scheme="https")))
+
+    assert isinstance(failure, Unanswered)
+    assert "tls" == failure.kind
+    assert "unable to get local issuer certificate" in failure.said
 
 
-async def test_a_response_is_returned_as_it_came(client: Client) -> None:
-    """Status, reason, every header in its order and spelling, body; and where the time went."""
-    answer = (
-        b"HTTP/1.1 299 Quite \xe9\r\nX-A: 1\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 3\r\n\r\n\0\xffa"
-    )
-    async with serving(once(answer)) as server:
-        came = await client.get(server.url())
+async def test_a_literal_address_is_checked_against_the_certificate_too(networks: Callable[..., Network]) -> None:
+    authority = Authority()
+    client = Client(networks(context=authority.trusting()))
+    async with serving(replying(OK), authority.server("127.0.0.1")) as good:
+        came = await client.get(good.url(scheme="https"))
+    async with serving(replying(OK), authority.server("api.test")) as bad:
+        failure = await failure_of(client.get(bad.url(scheme="https")))
 
-    assert (299, "Quite \xe9", b"\0\xffa", 3) == (came.status, came.reason, came.body, came.received_bytes)
-    assert (("X-A", "1"), ("set-cookie", "a=1"), ("Set-Cookie", "b=2"), ("Content-Length", "3")) == came.headers
-    assert client.timings.dns_ms is None
-    assert client.timings.tls_ms is None
-    assert 0 < (client.timings.connect_ms or 0) < 20_000
-    assert 0 < (client.timings.first_byte_ms or 0) < 20_000
+    assert b"ok" == came.body
+    assert isinstance(failure, Unanswered)
+    assert "tls" == failure.kind
 
 
-async def test_a_redirect_is_a_response_like_any_other(client: Client) -> None:
-    """Nobody follows it here: each hop is a call of its own, checked anew."""
-    answer = b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"
-    async with serving(replying(answer)) as server:
-        came = await client.get(server.url())
+async def test_a_tls_that_is_too_old_is_none(networks: Callable[..., Network]) -> None:
+    authority = Authority()
+    context = authority.server("127.0.0.1")
+    with pytest.warns(DeprecationWarning, match=r"TLSVersion\.TLSv1"):
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    async with serving(replying(OK), context) as server:
+        failure = await failure_of(Client(networks(context=authority.trusting())).get(server.url(scheme="https")))
 
-    assert (302, "http://169.254.169.254/") == (came.status, dict(came.headers)["Location"])
-    assert 1 == len(server.asked)
-
-
-@pytest.mark.parametrize(
-    ("answer", "body"),
-    [
-        (chunked(b"one", b"two", trailers=["X-Sum: 1", "Content-Length: 5"]), b"onetwo"),
-        (chunked(), b""),
-        (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", b"until the end"),
-        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", b"until the end"),
-        (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", b"ok"),
-        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", b"ok"),
-        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 10 + OK, b"ok"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, b"ok"),
-        (ok(gzip.compress(b"packed", mtime=0), "Content-Encoding: gzip"), b"packed"),
-        (chunked(b"a") + b"more that nobody asked for", b"a"),
-        (ok(b"short") + b" of what there is", b"short"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;ext=1\r\nok\r\n0;last\r\n\r\n", b"ok"),
-    ],
-)
-async def test_a_body_ends_where_its_framing_says(client: Client, answer: bytes, body: bytes) -> None:
-    """By length, by chunks (trailers are dropped), by the end of the connection; after at most ten 1xx."""
-    async with serving(once(answer)) as server:
-        came = await client.get(server.url())
-
-    assert (200, body) == (came.status, came.body)
+    assert isinstance(failure, Unanswered)
+    assert "tls" == failure.kind
 
 
-@pytest.mark.parametrize("answer", [OK, ok(b"x" * 100, "Content-Encoding: gzip"), ok(b"")])
-async def test_the_answer_to_head_has_no_body_whatever_its_length_says(client: Client, answer: bytes) -> None:
-    async with serving(once(answer.split(b"\r\n\r\n")[0] + b"\r\n\r\n")) as server:
-        came = await client.fetch("HEAD", server.url(), response_bytes=50)
-
-    assert (200, b"", 0) == (came.status, came.body, came.received_bytes)
-
-
-@pytest.mark.parametrize("status", [204, 304])
-async def test_what_has_no_body_by_its_status_has_none(client: Client, status: int) -> None:
-    async with serving(
-        replying(b"HTTP/1.1 %d X\r\nContent-Length: 9\r\nContent-Encoding: gzip\r\n\r\n" % status)
-    ) as server:
-        came = await client.get(server.url())
-
-    assert (status, b"") == (came.status, came.body)
-
-
-async def test_an_answer_before_the_request_was_read_is_the_answer(client: Client) -> None:
-    """A server that refuses a large body says so without reading it."""
+@pytest.mark.parametrize("answer", [b"", OK, b"\x15\x03\x01\x00\x02\x02\x28"])
+async def test_a_server_that_speaks_no_tls_is_told_so(networks: Callable[..., Network], answer: bytes) -> None:
+    """It closes, answers in plain HTTP, sends an alert."""
 
     async def script(peer: Peer) -> None:
-        await peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
-        await peer.gone_without_reading()
+        await peer.send(answer)
 
+    client = Client(networks(context=Authority().trusting()))
     async with serving(script) as server:
-        came = await client.fetch("POST", server.url(), body=bytes(8 << 20))
-        await server.idle.wait()
+        failure = await failure_of(client.get(server.url(scheme="https")))
 
-    assert (413, b"no") == (came.status, came.body)
-
-
-# What is too much
+    assert isinstance(failure, Unanswered)
+    assert failure.kind in {"tls", "connection"}
+    assert failure.said.startswith(("no TLS with 127.0.0.1", "127.0.0.1 closed"))
 
 
-async def refused(client: Client, script: Script, rule: str, **fields: object) -> Refused:
-    """The refusal of a call, after which the server finds its connection closed."""
-    async with serving(script) as server:
-        with pytest.raises(Refused) as caught:
-            await client.get(server.url(), **fields)
-        await server.idle.wait()
-    assert rule == caught.value.rule
-    assert caught.value.said.startswith("127.0.0.1 sent") or rule == "response-headers"
-    return caught.value
+async def test_a_handshake_that_never_ends_is_not_reached_in_time(networks: Callable[..., Network]) -> None:
+    async def mute(peer: Peer) -> None:
+        await peer.gone()
+
+    client = Client(networks(context=Authority().trusting()))
+    async with serving(mute) as server:
+        failure = await failure_of(client.get(server.url(scheme="https"), connect_s=BRIEF_S))
+        await server.left()
+
+    assert isinstance(failure, Unanswered)
+    assert "connect_timeout" == failure.kind
 
 
-def flooding(beginning: bytes, part: bytes) -> Script:
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_no_tls_session_is_ever_resumed(networks: Callable[..., Network], version: ssl.TLSVersion) -> None:
+    """One context serves all tenants: it must not tell a server that two of them come from one engine."""
+    authority = Authority()
+    context = authority.server("127.0.0.1")
+    context.minimum_version = context.maximum_version = version
+    resumed: list[bool] = []
+
     async def script(peer: Peer) -> None:
+        resumed.append(peer.writer.get_extra_info("ssl_object").session_reused)
         await peer.request()
-        await peer.send(beginning)
-        await peer.flood(part)
+        await peer.send(OK)
 
-    return script
+    network = networks(context=authority.trusting())
+    async with serving(script, context) as server:
+        for tenant in ("acme", "acme", "globex"):
+            await Client(network, tenant).get(server.url(scheme="https"))
 
-
-@pytest.mark.parametrize(
-    "part",
-    [b"X-A: b\r\n", b"a:\n", b"X-A: " + b"b" * 50_000 + b"\r\n", b"b" * 1000, b" folded\r\n"],
-)
-@pytest.mark.parametrize("beginning", [b"HTTP/1.1 200 OK\r\nX: y\r\n", b"HTTP/1.1 103 Hints\r\nX: y\r\n"])
-async def test_endless_headers_are_refused(client: Client, beginning: bytes, part: bytes) -> None:
-    """Many small ones, large ones, one that never ends, one folded for ever."""
-    await refused(client, flooding(beginning, part), "response-headers")
-
-
-async def test_endless_trailers_are_refused(client: Client) -> None:
-    beginning = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
-    await refused(client, flooding(beginning, b"X-A: b\r\n"), "response-headers")
-
-
-@pytest.mark.parametrize("many", [headers.RESPONSE_HEADERS + 1, 5000])
-async def test_one_header_too_many_is_refused_though_the_response_is_whole(client: Client, many: int) -> None:
-    await refused(client, replying(ok(b"", *["X: y"] * many)), "response-headers")
-
-
-async def test_as_many_headers_as_are_allowed_pass(client: Client) -> None:
-    lines = ["X: y"] * (headers.RESPONSE_HEADERS - 1)
-    async with serving(replying(ok(b"ok", *lines))) as server:
-        came = await client.get(server.url())
-
-    assert headers.RESPONSE_HEADERS == len(came.headers)
-
-
-async def test_endless_informational_responses_are_refused(client: Client) -> None:
-    await refused(client, flooding(b"", b"HTTP/1.1 102 Processing\r\n\r\n"), "response-headers")
-
-
-@pytest.mark.parametrize(
-    "beginning",
-    [
-        b"HTTP/1.1 200 OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-    ],
-)
-async def test_an_endless_body_is_refused_at_the_bound(client: Client, beginning: bytes) -> None:
-    part = b"400\r\n" + b"x" * 1024 + b"\r\n" if b"chunked" in beginning else b"x" * 1024
-    await refused(client, flooding(beginning, part), "response-size")
-
-
-async def test_a_length_over_the_bound_is_refused_before_the_body(client: Client) -> None:
-    """The server has sent nothing of it."""
-    await refused(client, replying(b"HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n"), "response-size")
-
-
-async def test_endless_chunks_of_one_byte_are_refused_by_their_number(client: Client) -> None:
-    """Each costs the event loop more than it costs the server."""
-    script = flooding(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 1000)
-    refusal = await refused(client, script, "response-size", response_bytes=2 << 20)
-
-    assert "in more than 32768 chunks" in refusal.said
-
-
-@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
-async def test_a_bomb_is_refused_at_the_bound_and_the_rest_is_not_read(client: Client, pack: object) -> None:
-    """256 MiB in 256 KiB."""
-    packed = pack(bytes(256 << 20))
-    name = "gzip" if pack is gzip.compress else "deflate"
-    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {name}\r\nContent-Length: {len(packed)}\r\n\r\n"
-    tracemalloc.start()
-    try:
-        await refused(client, once(head.encode() + packed), "response-size", response_bytes=512 << 10)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-    assert peak < 4 << 20
+    assert [False] * 3 == resumed
 
 
 # What is no answer
@@ -284,7 +188,7 @@ async def unanswered(client: Client, script: Script, kind: str, **fields: object
     async with serving(script) as server:
         with pytest.raises(Unanswered) as caught:
             await client.get(server.url(), **fields)
-        await server.idle.wait()
+        await server.left()
     assert kind == caught.value.kind
     assert caught.value.said.startswith("127.0.0.1 ")
     assert str(server.port) not in caught.value.said
@@ -432,7 +336,7 @@ async def test_a_server_that_does_not_read_does_not_hold_a_call(client: Client) 
     async with serving(script) as server:
         with pytest.raises(Unanswered) as caught:
             await client.fetch("POST", server.url(), body=bytes(16 << 20), read_s=BRIEF_S)
-        await server.idle.wait()
+        await server.left()
 
     assert "read_timeout" == caught.value.kind
 
@@ -460,4 +364,4 @@ async def test_a_call_that_is_cancelled_closes_its_connection(client: Client, st
         calling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await calling
-        await server.idle.wait()
+        await server.left()

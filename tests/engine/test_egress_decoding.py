@@ -136,9 +136,24 @@ def test_what_came_is_bounded_too() -> None:
 
 
 def test_what_comes_between_two_encodings_is_bounded_too() -> None:
-    """A small body that unfolds to 64 MiB of empty blocks, which hold nothing in the end."""
+    """A small body that unfolds to a large one of empty blocks, which hold nothing in the end."""
+    blocks = MOST // 5
+    passing, data = (zipped(b"\0\0\0\xff\xff" * many) for many in (blocks, blocks + 1))
+
+    assert len(data) < 1000
+    assert b"" == decoded("deflate,gzip", passing)
     with pytest.raises(Refused, match="sent more than"):
-        decoded("deflate,gzip", zipped(b"\0\0\0\xff\xff" * (13 << 20)))
+        decoded("deflate,gzip", data)
+
+
+def test_three_encodings_are_undone_and_four_are_not() -> None:
+    """Though all four would be what they say."""
+    data = zipped(zipped(zipped(zipped(TEXT))))
+
+    assert zipped(TEXT) == decoded("gzip,gzip,gzip", data)
+    with pytest.raises(Unanswered, match="in more than 3 encodings") as caught:
+        decoded("gzip,gzip,gzip,gzip", data)
+    assert "undecodable" == caught.value.kind
 
 
 def bomb(encoding: str, size: int) -> bytes:
