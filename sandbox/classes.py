@@ -9,7 +9,7 @@ from sandbox import errors
 from sandbox import vocabulary as words
 from sandbox.document import Document
 from sandbox.modules.kinds import SimpleNamespace
-from sandbox.naming import stands_for
+from sandbox.naming import final, stands_for
 from sandbox.require import HOOK_NAME, MODULE_MAP
 
 
@@ -32,12 +32,10 @@ class _Type(type):
         return "<class 'type'>"
 
 
+@final
 @stands_for("type")
 class Tells(metaclass=_Type):
     """`type`: `type(x)`, `isinstance(x, type)`, `type[int]` in annotations."""
-
-    def __init_subclass__(cls) -> None:
-        raise TypeError("a hook makes no metaclass")
 
     def __class_getitem__(cls, _: Any) -> type[Tells]:
         return cls  # an alias would write itself into what it is called for
@@ -55,7 +53,7 @@ def type_of(value: Any) -> Any:
     if _is_nameable(kind):
         return kind
     if kind.__name__ not in _TOLD:
-        _TOLD[kind.__name__] = _Told(kind.__name__, (), dict(_OF_A_TOLD))
+        _TOLD[kind.__name__] = final(_Told(kind.__name__, (), dict(_OF_A_TOLD)))
     return _TOLD[kind.__name__]
 
 
@@ -77,7 +75,7 @@ def _make_none(cls: type, *_: Any, **__: Any) -> NoReturn:
     raise TypeError(f"cannot make a {cls.__name__} by its class")
 
 
-_OF_A_TOLD = {"__module__": "builtins", "__new__": _make_none, "__init_subclass__": _make_none}
+_OF_A_TOLD = {"__module__": "builtins", "__new__": _make_none}
 _TOLD: dict[str, _Told] = {}  # name → what stands for the classes of that name
 
 

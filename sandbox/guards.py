@@ -23,7 +23,7 @@ from sandbox.formats import formatting
 from sandbox.modules.kinds import SimpleNamespace
 from sandbox.modules.responses import Response
 from sandbox.modules.sessions import Session
-from sandbox.naming import stands_for
+from sandbox.naming import FINAL, stands_for
 from sandbox.own import Own, class_of
 
 _NAMED_TUPLE = types.resolve_bases((typing.NamedTuple,))[0]  # what stands for tuple until the class is made
@@ -51,6 +51,7 @@ class Module:
     exports: Any = None
 
 
+FINAL[BaseExceptionGroup] = "a hook's class may not derive from ExceptionGroup"  # `except*` trusts its split
 _OPEN = frozenset({Document, Module, SimpleNamespace})  # whose instances a job makes for itself
 _OPEN_BASES = (BaseException, decimal.Context, Session, Response)
 
@@ -214,9 +215,11 @@ class Guards(Own):
         if "metaclass" in keywords:
             raise TypeError("a hook's class may not choose a metaclass")
         resolved = [base for base in types.resolve_bases(bases) if issubclass(type(base), type)]
-        if any(issubclass(base, BaseExceptionGroup) for base in resolved):
-            raise TypeError("a hook's class may not derive from ExceptionGroup")  # `except*` trusts its split
-        self._check_equality(set(body.__code__.co_names), [kind for base in resolved for kind in base.__mro__[:-1]])
+        inherited = [kind for base in resolved for kind in base.__mro__[:-1]]
+        for kind in inherited:
+            if kind in FINAL:
+                raise TypeError(FINAL[kind])
+        self._check_equality(set(body.__code__.co_names), inherited)
         made = builtins.__build_class__(body, name, *bases, **keywords)
         if not self.has(made):
             raise TypeError(f"the class {name} has lost the mark of its job")  # _ignore_ of an Enum takes names away

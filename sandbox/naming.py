@@ -1,4 +1,7 @@
-"""What things of ours are called in the texts that a hook gets to see. A leaf: a hook holds what is named here."""
+"""What things of ours are called in the texts that a hook gets to see, and which classes it may not derive from.
+
+A leaf: a hook holds what is named here.
+"""
 
 from __future__ import annotations
 
@@ -24,3 +27,13 @@ def stands_for(name: str) -> Callable[[Thing], Thing]:
         return thing
 
     return rename
+
+
+FINAL: dict[type, str] = {}  # class → why a hook's class may not derive from it; asked where the class is made
+Kind = TypeVar("Kind", bound=type)
+
+
+def final(kind: Kind) -> Kind:
+    """Decorator of a class that a hook's may not derive from. Not by `__init_subclass__`: another base could answer."""
+    FINAL[kind] = f"a hook's class may not derive from {kind.__name__}"
+    return kind

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
+from sandbox.naming import final
+
 _CACHED: tuple[Any, ...] = (
     ipaddress.IPv4Network,
     ipaddress.IPv6Network,
@@ -54,7 +56,7 @@ def harden() -> None:
     _replace(typing._BaseGenericAlias, "__call__", _without_a_trace)  # type: ignore[attr-defined]  # noqa: SLF001
     _replace(string.Template, "flags", int)  # a flag keeps the combinations it was asked for
     _replace(dataclasses, "_EMPTY_METADATA", lambda _: MappingProxyType(_Nothing()))
-    dataclasses.Field.__init_subclass__ = classmethod(_no_field)  # type: ignore[assignment]
+    final(dataclasses.Field)  # its names become source text
 
 
 def forget_subscriptions() -> None:
@@ -157,7 +159,3 @@ class _Nothing(Mapping[Any, Any]):
 
     def __len__(self) -> int:
         return 0
-
-
-def _no_field(_: type) -> NoReturn:
-    raise TypeError("a hook's class may not derive from Field")  # its names become source text

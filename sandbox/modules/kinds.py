@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 import types
-from typing import Any, NoReturn
+from typing import Any
 
 from sandbox.modules.job import Job
+from sandbox.naming import final
 
 
 class _ByClassAlone(enum.EnumType):
@@ -82,6 +83,7 @@ def make_types(_: Job) -> dict[str, Any]:
     return {"SimpleNamespace": SimpleNamespace}
 
 
+@final
 class cached_property:  # noqa: N801 - the name it stands for
     """functools.cached_property that nobody can rename: it writes into objects under its name."""
 
@@ -91,9 +93,6 @@ class cached_property:  # noqa: N801 - the name it stands for
     def __init__(self, function: Any, /) -> None:
         self._function = function
         self._name = ""
-
-    def __init_subclass__(cls) -> NoReturn:
-        raise TypeError("a hook's class may not derive from cached_property")
 
     def __set_name__(self, owner: type, name: str) -> None:
         if name.startswith("__"):
@@ -113,13 +112,11 @@ class cached_property:  # noqa: N801 - the name it stands for
         return kept[self._name]
 
 
+@final
 class Type:
     """typing.Type, for annotations: the standard one leads a class statement to `type`, which makes classes."""
 
     __module__ = "typing"
-
-    def __init_subclass__(cls) -> NoReturn:
-        raise TypeError("a hook makes no metaclass")
 
     def __class_getitem__(cls, _: Any) -> type[Type]:
         return cls  # an alias would write itself into what it is called for

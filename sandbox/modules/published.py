@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 
+from sandbox.naming import final
+
 Kind = TypeVar("Kind", bound=type)
 
 
@@ -14,20 +16,13 @@ def published(module: str, name: str, *, derivable: bool = False) -> Callable[[K
     def rename(kind: Kind) -> Kind:
         kind.__module__, kind.__name__, kind.__qualname__ = module, name, name
         if not derivable:
-            kind.__init_subclass__ = classmethod(_not_derived)  # type: ignore[arg-type,assignment]
+            final(kind)
         for value in vars(kind).values():
             for function in _functions(value):
                 function.__module__, function.__qualname__ = module, f"{name}.{function.__name__}"
         return kind
 
     return rename
-
-
-def _not_derived(kind: type, **_: Any) -> NoReturn:
-    raise TypeError(f"a hook's class may not derive from {kind.__mro__[1].__name__}")
-
-
-_not_derived.__module__, _not_derived.__qualname__ = "builtins", "__init_subclass__"
 
 
 def _functions(value: Any) -> Iterator[Any]:

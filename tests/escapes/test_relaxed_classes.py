@@ -125,6 +125,25 @@ BASES = {  # classes that a hook's may not derive from, by every road
     ),
     "entries that are a method": "class B:\n    def __mro_entries__(self, bases):\n        return (ExceptionGroup,)\nclass G(B()):\n    pass",
     "entries that are an attribute": "class B:\n    pass\nb = B()\nb.__mro_entries__ = lambda bases: (ExceptionGroup,)\nclass G(b):\n    pass",
+    "behind a base that answers": (
+        "import functools\nclass A:\n    def __init_subclass__(cls, **named):\n        pass\n"
+        "class B(A, functools.cached_property):\n    pass"
+    ),
+    "type behind one": (
+        "class A:\n    def __init_subclass__(cls, **named):\n        pass\nclass B(A, type):\n    pass"
+    ),
+    "a response behind one": (
+        "import requests\nclass A:\n    def __init_subclass__(cls, **named):\n        pass\n"
+        "class B(A, requests.Response):\n    pass"
+    ),
+    "cookies behind one": (
+        "import requests\nclass A:\n    def __init_subclass__(cls, **named):\n        pass\n"
+        "class B(A, type(requests.Session().cookies)):\n    pass"
+    ),
+    "a field behind one": (
+        "from dataclasses import field\nclass A:\n    def __init_subclass__(cls, **named):\n        pass\n"
+        "class B(A, type(field())):\n    pass"
+    ),
     "a bool": "class B(bool):\n    pass",
     "the class of a function": "class F(type(lambda: 0)):\n    pass",
     "the class of a generator": "class F(type(x for x in [])):\n    pass",
