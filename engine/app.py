@@ -38,6 +38,7 @@ from sandbox import wire
 _MOST_PAIRS = 100  # secrets of a hook, or its dependencies
 _SECRETS_BYTES = 256 << 10  # of one hook together: twenty of the largest that Auth0 takes, thrice
 _DEPENDENCIES_BYTES = 16 << 10  # names and versions together
+_LONG_CHARS = 16 << 10  # of what is told: more is masked beside the event loop
 _KEPT_CODE_BYTES = 64 << 20  # compiled hooks kept in memory
 _CPU_SLACK_S = 600  # over a worker's greatest age: a worker older than that is out of control
 
@@ -149,7 +150,9 @@ class Engine:
         broker = self.broker(hook, transport)
         async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
             outcome = await run_turn(worker, job, self._config.grace_ms, broker, alone=self._pool.leased == 1)
-        return masked(_with_source(_with_response(outcome, point), hook.source), Mask(hook.secrets.values()))
+        told, mask = _with_source(_with_response(outcome, point), hook.source), Mask(hook.secrets.values())
+        is_long = len(bytes(told.error)) + sum(len(event.text) for event in told.logs) > _LONG_CHARS
+        return await asyncio.to_thread(masked, told, mask) if mask and is_long else masked(told, mask)
 
     def broker(self, hook: Hook, transport: Transport | None = None) -> Broker:
         """Who answers the calls of the hook's next job."""

@@ -31,8 +31,18 @@ Mode = Literal["tenant", "invocation"]
 def _as_list(value: Any) -> Any:
     """A list as a variable of the environment holds it: `a, b`, or JSON; numbers as YAML reads them."""
     if isinstance(value, str):
-        value = json.loads(value) if value.lstrip().startswith("[") else value.replace(",", " ").split()
+        listed = _json_list(value)
+        value = value.replace(",", " ").split() if listed is None else listed
     return [str(item) if type(item) is int else item for item in value] if isinstance(value, list) else value
+
+
+def _json_list(text: str) -> Any:
+    """None for what is none: an IPv6 address begins with a bracket too."""
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return read if isinstance(read, list) else None
 
 
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_as_list)]

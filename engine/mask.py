@@ -11,10 +11,13 @@ import base64
 import html
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from dataclasses import dataclass
+from threading import Lock
 from urllib.parse import quote, quote_plus
 
+import cachetools
 import msgspec
 
 from engine.egress import urls
@@ -23,7 +26,7 @@ from engine.outcome import Outcome
 from sandbox.wire import Headers
 
 MASK = "***"
-_MOST_HOOKS = 128  # whose forms are kept
+_KEPT_BYTES = 16 << 20  # of forms, of the hooks that ran last
 _LEAST_CHARS = 3  # a shorter text is no secret, and stands everywhere
 _LEAST_BASE64 = 6  # characters: as many bits as a hundred million guesses
 _SECRET_HEADERS = frozenset(
@@ -31,8 +34,17 @@ _SECRET_HEADERS = frozenset(
 )
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/*")
-_JSON_TEXT = re.compile(rb'("(?:[^"\\]|\\.)*")(\s*:)?')  # of valid JSON; with a colon, the name of a field
+_JSON_VALUE = re.compile(  # of valid JSON
+    rb'(?P<text>"(?:[^"\\]|\\.)*")(?P<field>\s*:)?|(?P<number>-?[0-9][0-9.eE+-]*)'
+)
 _ESCAPE = re.compile(r"%[0-9A-F]{2}")
+_ADDRESS = re.compile(  # a secret that is one, or one without its scheme
+    r"\s*(?:(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*|[^/?#\s]+\.[^/?#\s]+)(?P<rest>[/?][^#]*?)(?:#.*)?\s*", re.DOTALL
+)
+_UNRESERVED = re.compile(
+    r"%(2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE])"
+)  # requests writes them plainly
+_LEAST_REST = 6  # characters: a shorter path is no secret
 _AS_SENT = "!#$%&'()*+,/:;=?@[]~"  # what requests leaves as it is in a URL
 
 
@@ -47,38 +59,29 @@ class Mask:
 
     def text(self, text: str) -> str:
         """`text` without them."""
-        for form, _ in self._all_forms():
+        forms = self._forms()
+        for form in forms.texts[bisect_left(forms.lengths, -len(text)) :]:  # of those that have room in it
             text = text.replace(form, MASK)
         return text
 
     def body(self, body: bytes, most: int) -> bytes:
-        """At most the first `most` bytes of a body, without them, nor a beginning of one that the end cuts through."""
-        masked = body[: self._end(body, most)]
-        for _, raw in self._all_forms():
+        """At most `most` bytes of a body, without them, nor the beginning of one that goes on where it is cut."""
+        forms = self._forms()
+        masked = window = body[: most + forms.longest]
+        for raw in forms.raws:
             masked = masked.replace(raw, MASK.encode())
-        return masked
-
-    def _end(self, body: bytes, end: int) -> int:
-        moved = end < len(body)
-        while moved:
-            starts = [body.find(raw, max(end - len(raw) + 1, 0), end + len(raw) - 1) for _, raw in self._all_forms()]
-            cut_through = [start for start in starts if 0 <= start < end]
-            end, moved = min(cut_through, default=end), bool(cut_through)
-        return end
+        left_over = forms.longest if len(window) < len(body) else 0
+        return masked[: min(most, max(len(masked) - left_over, 0))]
 
     def url(self, url: str) -> str:
-        """A URL without them and without userinfo. Where a secret is a whole URL, its host may stay."""
+        """A URL without them and without userinfo. Of a secret that is a URL itself, the host stays."""
         if "@" in url and _is_refused(url):  # a password may hold whatever else ends an authority
             before, _, after = url.rpartition("@")
             scheme = _SCHEME.match(before)
             url = f"{scheme[0] if scheme else ''}{MASK}@{after}"
         found = _ORIGIN.match(url)
         origin = found[0] if found else ""
-        rest = url[len(origin) :]
-        for form, _ in self._all_forms():
-            within = form[len(origin) :] if origin and form.startswith(origin) else form
-            rest = rest.replace(within, MASK) if len(within) >= _LEAST_CHARS else rest
-        return self.text(origin) + rest
+        return self.text(origin) + self.text(url[len(origin) :])
 
     def headers(self, headers: Headers) -> Headers:
         """Headers without them, and without what headers of that name are for keeping secret."""
@@ -87,20 +90,24 @@ class Mask:
         )
 
     def json(self, raw: bytes) -> bytes:
-        """JSON without them in its texts, at any depth; the names of fields stay."""
+        """JSON without them in its texts and numbers, at any depth; the names of fields stay."""
 
         def mask(found: re.Match[bytes]) -> bytes:
-            return found[0] if found[2] else msgspec.json.encode(self.text(msgspec.json.decode(found[1])))
+            if found["field"]:
+                return found[0]
+            text = found[0].decode() if found["number"] else msgspec.json.decode(found["text"])
+            masked = self.text(text)
+            return found[0] if masked == text else msgspec.json.encode(masked)
 
-        return _JSON_TEXT.sub(mask, raw)
+        return _JSON_VALUE.sub(mask, raw)
 
-    def _all_forms(self) -> list[tuple[str, bytes]]:
+    def _forms(self) -> _Forms:
         return _all_forms(self._values)
 
 
 def masked(outcome: Outcome, mask: Mask) -> Outcome:
     """The outcome with no secret in its message, error, causes and log. Its exchanges have been masked one by one."""
-    if not mask or not (outcome.message or outcome.logs):
+    if not mask or (outcome.status == "ok" and not outcome.logs):
         return outcome
     replace = msgspec.structs.replace
     return replace(
@@ -112,11 +119,21 @@ def masked(outcome: Outcome, mask: Mask) -> Outcome:
     )
 
 
-@lru_cache(_MOST_HOOKS)
-def _all_forms(values: tuple[str, ...]) -> list[tuple[str, bytes]]:
-    """Each value in each form, as text and bytes; longest first, so that none masks a part of another."""
-    forms = {form for value in values for form in _forms(value)}
-    return [(form, form.encode("utf-8", "surrogatepass")) for form in sorted(forms, key=len, reverse=True)]
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """Each value in each form; longest first, so that none masks a part of another."""
+
+    texts: list[str]
+    raws: list[bytes]
+    lengths: list[int]  # of the texts, negative: they ascend
+    longest: int  # in bytes
+
+
+@cachetools.cached(cachetools.LRUCache(_KEPT_BYTES, lambda forms: sum(map(len, forms.raws)) * 3 + 1024), lock=Lock())
+def _all_forms(values: tuple[str, ...]) -> _Forms:
+    texts = sorted({form for value in values for form in _forms(value)}, key=len, reverse=True)
+    raws = [text.encode("utf-8", "surrogatepass") for text in texts]
+    return _Forms(texts, raws, [-len(text) for text in texts], max(map(len, raws), default=0))
 
 
 def _is_refused(url: str) -> bool:
@@ -128,6 +145,13 @@ def _is_refused(url: str) -> bool:
 
 
 def _forms(value: str) -> Iterator[str]:
+    yield from _plain_forms(value)
+    address = _ADDRESS.fullmatch(value)  # requests writes the host anew, and sends no fragment
+    if address and len(address["rest"]) >= _LEAST_REST:
+        yield from _plain_forms(address["rest"])
+
+
+def _plain_forms(value: str) -> Iterator[str]:
     yield value
     for text in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
         yield text
@@ -135,7 +159,8 @@ def _forms(value: str) -> Iterator[str]:
     yield html.escape(value)
     yield html.escape(value).replace("&#x27;", "&#39;")
     raw = value.encode("utf-8", "surrogatepass")
-    for written in (quote(raw, safe=""), quote(raw), quote(raw, safe=_AS_SENT), quote_plus(raw)):
+    plainer = _UNRESERVED.sub(lambda found: chr(int(found[1], 16)), value).encode("utf-8", "surrogatepass")
+    for written in (quote(raw, safe=""), quote(raw), quote(plainer, safe=_AS_SENT), quote_plus(raw)):
         yield written
         yield _ESCAPE.sub(lambda found: found[0].lower(), written)
     yield from _within_base64(raw)

@@ -175,6 +175,7 @@ def test_names_of_other_programs_are_left_alone(monkeypatch: pytest.MonkeyPatch)
         ("127.0.0.1", ("127.0.0.1",)),
         (" a.example, b.example:81 ", ("a.example", "b.example:81")),
         ('["a.example", "b.example"]', ("a.example", "b.example")),
+        ("[::1]:8080, 10.0.0.0/8", ("[::1]:8080", "10.0.0.0/8")),
         ("", ()),
         ("[]", ()),
     ],
@@ -194,7 +195,7 @@ def test_ports_in_a_file_may_be_numbers(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert ("443", "8443", "9000-9010") == Config().egress_ports
 
 
-@pytest.mark.parametrize("value", ["[landlock]", "{", '"landlock"', "3"])
+@pytest.mark.parametrize("value", ["[landlock]", "{", '"landlock"', "3", "[" * 100_000])
 def test_a_list_that_is_not_one_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """Named by its setting."""
     monkeypatch.setenv("HOOKCELL_ALLOW_MISSING_LAYERS", value)

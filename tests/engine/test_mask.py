@@ -108,8 +108,43 @@ def test_no_beginning_of_a_secret_is_left_where_a_body_is_cut(before: bytes, mos
     assert len(found) <= most
 
 
-def test_a_cut_that_falls_into_overlapping_secrets_leaves_none_of_them() -> None:
-    assert b"x" == Mask(["abcd", "cdef"]).body(b"xabcdef", 6)
+def test_a_body_of_nothing_but_a_secret_keeps_its_masks() -> None:
+    """And takes no longer than another."""
+    assert b"***" * 33 == Mask(["a" * 2048]).body(b"a" * 2048 * 33, 65_536)
+    assert b"***" * 21_845 + b"*" == Mask(["aaa"]).body(b"a" * 70_000, 65_536)
+
+
+@pytest.mark.parametrize(
+    ("secret", "url", "shown"),
+    [
+        ("hooks.example.com/T0/B0/xyzXYZ", "https://hooks.example.com/T0/B0/xyzXYZ", "https://hooks.example.com***"),
+        ("//hooks.example.com/T0/xyz", "https://hooks.example.com/T0/xyz", "https://hooks.example.com***"),
+        ("HTTPS://Hooks.Example.com/T0/xyz", "https://hooks.example.com/T0/xyz", "https://hooks.example.com***"),
+        ("https://hooks.example.com/T0/xyz#f", "https://hooks.example.com/T0/xyz", "https://hooks.example.com***"),
+        (" https://hooks.example.com/T0/xyz ", "https://hooks.example.com/T0/xyz", "https://hooks.example.com***"),
+        ("https://bücher.example/T0/xyz", "https://xn--bcher-kva.example/T0/xyz", "https://xn--bcher-kva.example***"),
+        (
+            "https://u:pw@api.example.com/v1/xyz",
+            "https://u:pw@api.example.com/v1/xyz",
+            "https://***@api.example.com***",
+        ),
+        ("https://a.example/?key=xyz", "https://a.example/?key=xyz", "https://a.example***"),
+        ("pass word%7Exyz", "https://a.example/?k=pass%20word~xyz", "https://a.example/?k=***"),
+        ("https://a.example/v1", "https://a.example/v1/users", "https://a.example/v1/users"),
+    ],
+)
+def test_a_secret_address_is_masked_as_requests_writes_it(secret: str, url: str, shown: str) -> None:
+    assert shown == Mask([secret]).url(url)
+
+
+def test_numbers_are_masked_in_json() -> None:
+    assert b'{"pin":"***","other":12}' == Mask(["1234567890"]).json(b'{"pin":1234567890,"other":12}')
+
+
+def test_an_error_without_a_message_is_masked_too() -> None:
+    told = Outcome(status="denied", message="", error=msgspec.Raw(b'{"message":"","detail":"hush"}'))
+
+    assert b'{"message":"","detail":"***"}' == bytes(masked(told, Mask(["hush"])).error)
 
 
 @settings(deadline=None)
@@ -120,7 +155,7 @@ def test_a_cut_that_falls_into_overlapping_secrets_leaves_none_of_them() -> None
 )
 def test_json_stays_json_with_its_fields(value: Any) -> None:
     raw = msgspec.json.encode({"hush": value, "b": "a hush b"})
-    found = json.loads(Mask(["hush", '":"', "null", "{}["]).json(raw))
+    found = json.loads(Mask(["hush", '":"', "null", "{}[", "123"]).json(raw))
 
     assert ({"hush", "b"}, "a *** b") == (set(found), found["b"])
 
