@@ -149,10 +149,14 @@ class Engine:
         job = self._job(hook, point, compiled.code, raw)
         broker = self.broker(hook, transport)
         async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
-            outcome = await run_turn(worker, job, self._config.grace_ms, broker, alone=self._pool.leased == 1)
+            outcome = await run_turn(worker, job, self._config.grace_ms, broker, alone=self._is_alone())
         told, mask = _with_source(_with_response(outcome, point), hook.source), Mask(hook.secrets.values())
         is_long = len(bytes(told.error)) + sum(len(event.text) for event in told.logs) > _LONG_CHARS
         return await asyncio.to_thread(masked, told, mask) if mask and is_long else masked(told, mask)
+
+    def _is_alone(self) -> bool:
+        """Whether no other job is at work: those that wait for an answer from elsewhere are not."""
+        return self._pool.leased - self._network.under_way <= 1
 
     def broker(self, hook: Hook, transport: Transport | None = None) -> Broker:
         """Who answers the calls of the hook's next job."""

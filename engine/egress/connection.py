@@ -17,8 +17,6 @@ import time
 from collections.abc import Sequence
 from typing import cast
 
-import certifi
-
 from engine.egress.exchange import Answer, new_parser, serialise
 from engine.egress.refusals import Refused, Unanswered
 from engine.egress.transport import Request, Response, Timings
@@ -239,6 +237,8 @@ def trusting_context(ca_file: str | None = None) -> ssl.SSLContext:
 
     Raises OSError for a file that cannot be read or holds no certificates in PEM.
     """
+    import certifi  # noqa: PLC0415 - with its resources, only where there is https
+
     context = secure_context()
     context.load_verify_locations(certifi.where())
     if ca_file is not None:

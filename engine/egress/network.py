@@ -32,6 +32,7 @@ class Network:
         self._retired: list[Uplink] = []  # with exchanges still under way
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
+        self.under_way = 0  # calls of all tenants
 
     def of(self, tenant: str, policy: EgressPolicy) -> TenantNetwork:
         """The tenant's transport under that policy. Costs nothing until it is asked."""
@@ -99,4 +100,8 @@ class TenantNetwork:
 
     async def fetch(self, request: Request, timings: Timings) -> Response:
         """The response. Raises Refused, Unanswered; leaves nothing behind if cancelled."""
-        return await self._network.uplink(self._tenant, self._policy).fetch(request, timings)
+        self._network.under_way += 1
+        try:
+            return await self._network.uplink(self._tenant, self._policy).fetch(request, timings)
+        finally:
+            self._network.under_way -= 1

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
 
-import idna
-
 from engine.egress import addresses, urls
 from engine.egress.refusals import Refused
 from engine.egress.urls import Address, Target
@@ -223,11 +221,17 @@ def _parse_host(field: str, text: str, host: str) -> str | Network:
         if not _NETWORK_SIGNS.isdisjoint(host):
             return _parse_network(host)
         # As requests encodes it, so that both mean one name: the codec of Python makes strasse.de of straße.de.
-        ascii_host = host if host.isascii() else idna.encode(host, uts46=True).decode()
+        ascii_host = host if host.isascii() else _in_ascii(host)
         name, address = urls.parse_host(ascii_host)
     except (Refused, ValueError) as error:
         raise ValueError(f"{field} has {text!r}: {error}; write {_FORMS[field]}") from None
     return name if address is None else ipaddress.ip_network(address)
+
+
+def _in_ascii(host: str) -> str:
+    import idna  # noqa: PLC0415 - its tables take as long as all the rest of a start, and few settings need them
+
+    return idna.encode(host, uts46=True).decode()
 
 
 def _parse_network(host: str) -> Network:

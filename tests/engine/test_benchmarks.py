@@ -98,7 +98,7 @@ async def test_calls_are_measured_beside_plain_requests_and_waiting_hooks_beside
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Few of each: the figures are rough, but there."""
-    for name, value in {"_ROUNDS": 1, "_CALLS": 5, "_SLOW": 6, "_TENANTS": 2, "_QUICK": 20}.items():
+    for name, value in {"_ROUNDS": 1, "_CALLS": 5, "_SLOW": 6, "_TENANTS": 2, "_TURNS": 2, "_QUICK": 20}.items():
         monkeypatch.setattr(egress, name, value)
     advanced: list[None] = []
     async with Engine(egress.config()) as engine:

@@ -178,6 +178,7 @@ STOPPED = (
     "TypeError: vars() ",
     "TypeError: dir() ",
     "TypeError: object.__new__(X)",
+    "TypeError: cannot make a ",
     "TypeError: a hook's class may not derive from ",
     "AttributeError: type object",
 )
