@@ -151,8 +151,9 @@ class Engine:
         async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
             outcome = await run_turn(worker, job, self._config.grace_ms, broker, alone=self._is_alone())
         told, mask = _with_source(_with_response(outcome, point), hook.source), Mask(hook.secrets.values())
-        is_long = len(bytes(told.error)) + sum(len(event.text) for event in told.logs) > _LONG_CHARS
-        return await asyncio.to_thread(masked, told, mask) if mask and is_long else masked(told, mask)
+        if mask and len(bytes(told.error)) + sum(len(event.text) for event in told.logs) > _LONG_CHARS:
+            return await asyncio.to_thread(masked, told, mask)
+        return masked(told, mask)
 
     def _is_alone(self) -> bool:
         """Whether no other job is at work: those that wait for an answer from elsewhere are not."""

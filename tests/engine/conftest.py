@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from hostile import Client, networks_of_a_test
 
 from engine.app import Engine, Hook, zygote_setting
 from engine.config import Config
+from engine.egress.network import Network
 from engine.points import point_named
 from engine.spawner import Spawner
 
@@ -77,6 +79,25 @@ def zygote_pid() -> Callable[[Engine], int]:
         return zygote._process.pid
 
     return find
+
+
+@pytest.fixture
+async def networks() -> AsyncIterator[Callable[..., Network]]:
+    """`networks(**fields)`: networks that end with the test, and leave no task behind."""
+    async with networks_of_a_test() as make:
+        yield make
+
+
+@pytest.fixture
+def network(networks: Callable[..., Network]) -> Network:
+    """One of them."""
+    return networks()
+
+
+@pytest.fixture
+def client(network: Network) -> Client:
+    """One tenant's transport over it."""
+    return Client(network)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from hostile import (
@@ -16,7 +16,6 @@ from hostile import (
     Resolver,
     Script,
     failure_of,
-    networks_of_a_test,
     ok,
     once,
     replying,
@@ -25,24 +24,6 @@ from hostile import (
 
 from engine.egress.network import Network
 from engine.egress.refusals import Unanswered
-
-
-@pytest.fixture
-async def networks() -> AsyncIterator[Callable[..., Network]]:
-    async with networks_of_a_test() as make:
-        yield make
-
-
-@pytest.fixture
-def network(networks: Callable[..., Network]) -> Network:
-    return networks()
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    async with networks_of_a_test() as make:
-        yield Client(make())
-
 
 # TLS
 

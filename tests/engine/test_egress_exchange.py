@@ -7,7 +7,7 @@ import gzip
 import re
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from hostile import (
@@ -18,7 +18,6 @@ from hostile import (
     Peer,
     Script,
     chunked,
-    networks_of_a_test,
     ok,
     once,
     replying,
@@ -29,13 +28,6 @@ from engine.egress import headers
 from engine.egress.broker import Broker
 from engine.egress.refusals import Refused, Unanswered
 from sandbox import wire
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    async with networks_of_a_test() as make:
-        yield Client(make())
-
 
 # What is sent
 

@@ -19,7 +19,6 @@ from hostile import (
     Script,
     Server,
     failure_of,
-    networks_of_a_test,
     ok,
     once,
     replying,
@@ -31,18 +30,6 @@ from engine.egress import uplink as uplink_module
 from engine.egress.network import Network
 from engine.egress.policy import EgressPolicy
 from engine.egress.refusals import Unanswered
-
-
-@pytest.fixture
-async def networks() -> AsyncIterator[Callable[..., Network]]:
-    async with networks_of_a_test() as make:
-        yield make
-
-
-@pytest.fixture
-def network(networks: Callable[..., Network]) -> Network:
-    return networks()
-
 
 # Used again
 

@@ -8,7 +8,7 @@ import ipaddress
 import socket
 import threading
 import types
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,7 +23,6 @@ from hostile import (
     SlowResolver,
     failure_of,
     full_backlog,
-    networks_of_a_test,
     ok,
     once,
     replying,
@@ -40,17 +39,6 @@ from engine.egress.refusals import Refused, Unanswered
 
 PUBLIC = "93.184.215.14"
 NAMED = EgressPolicy(exceptions=("127.0.0.1",))
-
-
-@pytest.fixture
-async def networks() -> AsyncIterator[Callable[..., Network]]:
-    async with networks_of_a_test() as make:
-        yield make
-
-
-@pytest.fixture
-def network(networks: Callable[..., Network]) -> Network:
-    return networks()
 
 
 # Names

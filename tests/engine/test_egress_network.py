@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from hostile import (
@@ -18,7 +18,6 @@ from hostile import (
     call,
     failure_of,
     full_backlog,
-    networks_of_a_test,
     ok,
     once,
     replying,
@@ -30,18 +29,6 @@ from engine.egress.network import Network
 from engine.egress.policy import EgressPolicy
 from engine.egress.refusals import Unanswered
 from engine.egress.transport import Timings
-
-
-@pytest.fixture
-async def networks() -> AsyncIterator[Callable[..., Network]]:
-    async with networks_of_a_test() as make:
-        yield make
-
-
-@pytest.fixture
-def network(networks: Callable[..., Network]) -> Network:
-    return networks()
-
 
 # Turns
 

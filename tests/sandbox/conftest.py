@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from oracle import plain_outcomes, serving
 
 from sandbox import compiler, hook, require, wire
 from sandbox.channel import Channel
@@ -257,3 +258,16 @@ def run_here(facades: None) -> Iterator[Callable[..., tuple[wire.Done, list[wire
 
     with ours, theirs:
         yield run
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[tuple[str, str]]:
+    """The server's address, and the same on another host."""
+    with serving() as addresses:
+        yield addresses
+
+
+@pytest.fixture(scope="module")
+def expected(hosts: tuple[str, str]) -> dict[str, Any]:
+    """What plain `requests` makes of each call."""
+    return plain_outcomes(*hosts)

@@ -42,6 +42,11 @@ def as_hook(code: str) -> str:
     return f"import requests\ndef hook(user, context, cb):\n    base, other = user.base, user.other\n{body}\n    cb(None, value)\n"
 
 
+def library_name(name: str) -> str:
+    """What a hook is told in another word, under the library's."""
+    return {"EgressRefused": "InvalidSchema"}.get(name, name)
+
+
 @contextlib.contextmanager
 def serving() -> Iterator[tuple[str, str]]:
     """(base, other): the address of a server, and of the same on another host."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from oracle import as_hook, calls, plain_outcomes, serving
+from oracle import as_hook, calls, library_name
 
 from engine.config import Config
 from engine.outcome import Outcome
@@ -14,19 +14,6 @@ from engine.points import point_named
 
 CALLS = calls()
 NOTHING = {}  # what a point makes of a response that is none
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[tuple[str, str]]:
-    """The server's address, and the same on another host."""
-    with serving() as addresses:
-        yield addresses
-
-
-@pytest.fixture(scope="module")
-def expected(hosts: tuple[str, str]) -> dict[str, Any]:
-    """What plain `requests` makes of each call."""
-    return plain_outcomes(*hosts)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +41,3 @@ def test_a_call_is_through_the_broker_what_it_is_in_the_library(
         assert ("ok", value or NOTHING) == (outcome.status, outcome.value() or NOTHING), outcome.message
     else:
         assert ("raised", value) == (outcome.status, library_name(outcome.message.partition(":")[0])), outcome.message
-
-
-def library_name(name: str) -> str:
-    """What a hook is told in another word, under the library's."""
-    return {"EgressRefused": "InvalidSchema"}.get(name, name)

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from answering import converse
-from oracle import as_hook, calls, over_http_client, plain_outcomes, serving
+from oracle import as_hook, calls, library_name, over_http_client
 
 from sandbox import wire
 
 CALLS = calls()
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[tuple[str, str]]:
-    """The server's address, and the same on another host."""
-    with serving() as addresses:
-        yield addresses
-
-
-@pytest.fixture(scope="module")
-def expected(hosts: tuple[str, str]) -> dict[str, Any]:
-    """What plain `requests` makes of each call."""
-    return plain_outcomes(*hosts)
 
 
 def perform(call: wire.Http) -> wire.Answer:
@@ -52,8 +38,3 @@ def test_a_call_is_what_it_is_in_the_library(
         assert ("ok", value) == (done.status, json.loads(done.result or b"null")), done.message
     else:
         assert ("raised", library_name(value)) == (done.status, library_name(done.message.partition(":")[0]))
-
-
-def library_name(name: str) -> str:
-    """What a hook is told in another word, under the library's."""
-    return {"EgressRefused": "InvalidSchema"}.get(name, name)
