@@ -1,7 +1,7 @@
 # make demo     set up, run the sample post-change-password hook on its sample call
 # make test     set up, run every test, every sample script among them
 # make lint     ruff, mypy, import rules
-# make test-all the sandbox's tests on every CPython 3.11 to 3.14 of this machine
+# make test-all the sandbox's tests on every other CPython 3.11 to 3.14 of this machine
 # make card     regenerate the language card of docs/hooks.md
 # make lock     resolve the dependencies anew
 

@@ -71,6 +71,8 @@ class Hook:
     seed: int | None = None  # of the hook's `random`, up to 63 bits; None: another one for every job
     dependencies: Mapping[str, str] = field(default_factory=dict)  # module → version; each must be in the module map
     egress: EgressPolicy | None = None  # its tenant's own policy, instead of that of the settings
+    modules: tuple[str, ...] | None = None  # of the module map: those that its tenant may import. None: all
+    code: bytes | None = field(default=None, repr=False)  # what an earlier check of this tenant made; None: not known
 
     def __post_init__(self) -> None:
         if self.mode not in (None, "tenant", "invocation"):
@@ -79,15 +81,20 @@ class Hook:
             raise BadInput(f"seed is {self.seed}; it must be between 0 and 2^63 - 1")
         _check_pairs("secret", self.secrets, _SECRETS_BYTES)
         _check_pairs("dependency", self.dependencies, _DEPENDENCIES_BYTES)
+        if self.code is not None and len(self.code) > wire.CODE_BYTES:
+            raise BadInput(f"the code is {len(self.code)} bytes; a check makes {wire.CODE_BYTES} at most")
 
 
 @dataclass(frozen=True, slots=True)
-class _Compiled:
-    outcome: Outcome
-    code: bytes | None  # None: rejected, or checked for the warnings only
+class Compiled:
+    """What a worker made of a source."""
+
+    outcome: Outcome  # `ok`, or `rejected` with every finding; with the warnings that were asked for
+    code: bytes | None  # for workers of the same tenant, Python and policy; None: there is none
 
 
 _Key = tuple[Hashable, ...]
+_ACCEPTED = Outcome(status="ok", message="")
 
 
 class Engine:
@@ -99,8 +106,8 @@ class Engine:
         self._pool = Pool(self._spawner, _pool_size(config))
         self._policy = config.egress_policy
         self._network = Network(ca_file=config.egress_ca_file)
-        self._kept: cachetools.LRUCache[_Key, _Compiled] = cachetools.LRUCache(_KEPT_CODE_BYTES, _weight)
-        self._compiling: dict[_Key, asyncio.Task[_Compiled]] = {}
+        self._kept: cachetools.LRUCache[_Key, Compiled] = cachetools.LRUCache(_KEPT_CODE_BYTES, _weight)
+        self._compiling: dict[_Key, asyncio.Task[Compiled]] = {}
 
     async def __aenter__(self) -> Self:
         try:
@@ -126,12 +133,16 @@ class Engine:
         return self._pool
 
     async def check(self, hook: Hook, *, secrets: Iterable[str] | None = None) -> Outcome:
-        """`ok`, or `rejected` with every finding; with warnings. Raises UnknownPoint, BadInput, BadSource, PoolBusy.
+        """`ok`, or `rejected` with every finding; with warnings. Raises as `compile`."""
+        return (await self.compile(hook, secrets=secrets)).outcome
+
+    async def compile(self, hook: Hook, *, secrets: Iterable[str] | None = None) -> Compiled:
+        """The same, and the code to run it by. Raises UnknownPoint, BadInput, BadSource, PoolBusy.
 
         `secrets`: the names that the hook will have. None: those it has now, or, when it has none, not known.
         """
         point = point_named(hook.trigger_id)
-        return (await self._compile(hook, point, _advice(hook, point, secrets))).outcome
+        return await self._compile(hook, point, _advice(hook, point, secrets))
 
     async def run(
         self, hook: Hook, arguments: Mapping[str, Any] | bytes, *, transport: Transport | None = None
@@ -143,7 +154,7 @@ class Engine:
         """
         point = point_named(hook.trigger_id)
         raw = point.encode_arguments(arguments, self._config.arguments_bytes)
-        compiled = await self._compile(hook, point)
+        compiled = await self._ready(hook, point)
         if compiled.code is None:
             return compiled.outcome
         job = self._job(hook, point, compiled.code, raw)
@@ -172,7 +183,7 @@ class Engine:
         """What a worker would be given, for measuring a turn alone. Raises as `run`, and BadSource when rejected."""
         point = point_named(hook.trigger_id)
         raw = point.encode_arguments(arguments, self._config.arguments_bytes)
-        compiled = await self._compile(hook, point)
+        compiled = await self._ready(hook, point)
         if compiled.code is None:
             raise BadSource(compiled.outcome.message)
         return self._job(hook, point, compiled.code, raw)
@@ -187,6 +198,7 @@ class Engine:
             execution_id=uuid.uuid4().hex,
             seed=seed,
             limits=self._limits(hook),
+            modules=hook.modules,
         )
 
     def _limits(self, hook: Hook) -> wire.Limits:
@@ -200,28 +212,32 @@ class Engine:
     def _reuses(self, hook: Hook) -> bool:
         return (hook.mode or self._config.mode) == "tenant"
 
-    async def _compile(self, hook: Hook, point: Point, advice: wire.Advice | None = None) -> _Compiled:
+    async def _ready(self, hook: Hook, point: Point) -> Compiled:
+        """What an earlier check made, when the caller brought it."""
+        return await self._compile(hook, point) if hook.code is None else Compiled(_ACCEPTED, hook.code)
+
+    async def _compile(self, hook: Hook, point: Point, advice: wire.Advice | None = None) -> Compiled:
         """What a worker made of this source, or makes of it now; callers at the same time share one check."""
         source = _checked_source(hook.source, self._config.source_bytes)
         dependencies = tuple(hook.dependencies)
-        key = (hook.tenant, hashlib.sha256(source).digest(), point.parameters, dependencies, advice)
+        key = (hook.tenant, hashlib.sha256(source).digest(), point.parameters, dependencies, hook.modules, advice)
         kept = self._kept.get(key)
         if kept is not None:
             return kept
         task = self._compiling.get(key)
         if task is None:
-            job = wire.Check(hook.source, point.parameters, dependencies, advice)
+            job = wire.Check(hook.source, point.parameters, dependencies, advice, hook.modules)
             task = asyncio.create_task(self._compile_now(hook, job))
             self._compiling[key] = task
             task.add_done_callback(lambda done: self._keep(key, done))
         return await asyncio.shield(task)
 
-    async def _compile_now(self, hook: Hook, job: wire.Check) -> _Compiled:
+    async def _compile_now(self, hook: Hook, job: wire.Check) -> Compiled:
         async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
             outcome, code = await check_turn(worker, job, self._config.check_ms)
-        return _Compiled(_with_source(outcome, hook.source), code if job.advice is None else None)
+        return Compiled(_with_source(outcome, hook.source), code)
 
-    def _keep(self, key: _Key, done: asyncio.Task[_Compiled]) -> None:
+    def _keep(self, key: _Key, done: asyncio.Task[Compiled]) -> None:
         del self._compiling[key]
         if not done.cancelled() and done.exception() is None and done.result().outcome.status in ("ok", "rejected"):
             self._kept[key] = done.result()
@@ -266,7 +282,7 @@ def _pool_size(config: Config) -> PoolSize:
     return PoolSize(**{name: getattr(config, name) for name in PoolSize.__dataclass_fields__})
 
 
-def _weight(compiled: _Compiled) -> int:
+def _weight(compiled: Compiled) -> int:
     return len(compiled.code or b"") + 4096  # and the findings of a rejected one
 
 

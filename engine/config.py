@@ -90,6 +90,20 @@ class Config(BaseSettings):
     egress_keep_bodies: Literal["none", "errors", "all"] = "none"  # in the record of a call
     egress_kept_bytes: NotNegative = 64 << 10  # of each
 
+    data: str = "data"  # folder of the store, the master key and the first operator's token
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8_787  # 0: any that is free
+    tls_cert: str | None = None  # PEM file of the server's certificate, with its chain
+    tls_key: str | None = None  # and of its key
+    database_url: str | None = None  # postgresql+psycopg://…; None: SQLite in `data`
+    master_key: Annotated[str | None, Field(repr=False)] = (
+        None  # base64 of 32 bytes, `new,old` while rotating; None: data/master.key
+    )
+    log_days: Positive = 30  # a tenant's log events are kept so long
+    log_events: Positive = 100_000  # and so many of them
+    api_per_second: Annotated[int, Field(ge=1, le=100_000)] = 50  # requests of one tenant to the management API
+    failed_logins_per_minute: Positive = 30  # of one address
+
     worker_uid: Annotated[int, Field(ge=1, le=2**31)] = 61_061  # whom workers become under an engine run by root
     allow_missing_layers: Annotated[frozenset[str], NoDecode, BeforeValidator(_as_list)] = (
         frozenset()
@@ -161,8 +175,19 @@ class Config(BaseSettings):
         return Limits(self.wall_ms, self.result_bytes, self.log_bytes)
 
 
+class ClientConfig(BaseSettings):
+    """Where the commands that talk to a server find it. Of the environment alone."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    server: str = "http://127.0.0.1:8787"
+    token: Annotated[str | None, Field(repr=False)] = None
+    tenant: str | None = None
+    ca_file: str | None = None  # PEM: certificate authorities that are trusted beside the public ones
+
+
 def _unknown_names(fields: Iterable[str]) -> list[str]:
-    known = {PREFIX + name.upper() for name in fields} | {_CONFIG_FILE}
+    known = {PREFIX + name.upper() for name in (*fields, *ClientConfig.model_fields)} | {_CONFIG_FILE}
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     return [f"the environment has {name}, which is no setting{_nearest(name, known)}" for name in unknown]
 

@@ -5,7 +5,8 @@
     ├── BadInput                  yes: nothing was started
     │   ├── UnknownPoint
     │   ├── BadArguments
-    │   └── BadSource
+    │   ├── BadSource
+    │   └── Refusal               of a request, with the status and code that HTTP answers
     ├── PoolBusy                  yes: try again later
     ├── EngineClosed              no: it is draining or has ended
     ├── LayerMissing              no: it refuses to start
@@ -16,12 +17,14 @@ The class docstring is the default message; `status` and `code` are what HTTP an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class EngineError(Exception):
     """Something went wrong."""
 
     status = 500
-    code = "internal"
+    code: str | None = "internal"
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or type(self).__doc__)
@@ -37,7 +40,7 @@ class BadInput(EngineError):
     """The input cannot be used."""
 
     status = 400
-    code = "bad_input"
+    code: str | None = "bad_input"
 
 
 class UnknownPoint(BadInput):
@@ -57,6 +60,16 @@ class BadSource(BadInput):
     """The source cannot be a hook."""
 
     code = "bad_source"
+
+
+class Refusal(BadInput):
+    """The request is refused."""
+
+    def __init__(self, status: int, code: str | None, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status  # HTTP's
+        self.code = code  # `errorCode`; None: the answer has none
+        self.headers = dict(headers or {})
 
 
 class PoolBusy(EngineError):

@@ -15,32 +15,38 @@ from msgspec.structs import replace
 from sandbox.advice import advise, entry
 from sandbox.advice.bindings import bound_names
 from sandbox.policy import Policy
-from sandbox.require import missing_module
-from sandbox.wire import Advice, Checked, Diagnostic
+from sandbox.require import Modules, missing_module
+from sandbox.wire import CODE_BYTES, Advice, Checked, Diagnostic
 
 HOOK_FILENAME = "<hook>"  # SECURITY: constant; a name of the tenant's makes CPython read that file into its messages
-CODE_BYTES = 2 << 20  # of marshalled code: twenty times the largest source allowed by default
 _MOST_FINDINGS = 100  # as many as a frame takes
 
 
 def check(
-    source: str, parameters: tuple[str, ...], dependencies: tuple[str, ...] = (), advice: Advice | None = None
+    source: str,
+    parameters: tuple[str, ...],
+    dependencies: tuple[str, ...] = (),
+    advice: Advice | None = None,
+    modules: Modules = None,
 ) -> Checked:
-    """The code of `source` for a point with `parameters`, or what is refused; with `advice`, also what is doubtful."""
-    checked = _check(source, parameters, dependencies)
-    return checked if advice is None else replace(checked, warnings=_warnings(source, parameters, advice))
+    """The code of `source` for a point with `parameters`, or what is refused; with `advice`, also what is doubtful.
+
+    `modules`: those of the map that its tenant may import. None: all.
+    """
+    checked = _check(source, parameters, dependencies, modules)
+    return checked if advice is None else replace(checked, warnings=_warnings(source, parameters, advice, modules))
 
 
-def _check(source: str, parameters: tuple[str, ...], dependencies: tuple[str, ...]) -> Checked:
+def _check(source: str, parameters: tuple[str, ...], dependencies: tuple[str, ...], modules: Modules) -> Checked:
     try:
         tree = ast.parse(source, HOOK_FILENAME)
-        policy = Policy(source)
-        missing = list(_missing_modules(tree)) if "require" in source else []
+        policy = Policy(source, modules)
+        missing = list(_missing_modules(tree, modules)) if "require" in source else []
         policy.visit(tree)
         _check_entry(policy, tree, parameters)
         for node, fault in missing:
             policy.refuse(node, "import", *fault)
-        findings = _in_order([*_missing_dependencies(dependencies), *policy.findings])
+        findings = _in_order([*_missing_dependencies(dependencies, modules), *policy.findings])
         if findings:
             return Checked(findings, None)
         code = marshal.dumps(compile(tree, HOOK_FILENAME, "exec", dont_inherit=True, optimize=0))
@@ -55,15 +61,15 @@ def _check(source: str, parameters: tuple[str, ...], dependencies: tuple[str, ..
     return Checked((), code)
 
 
-def _warnings(source: str, parameters: tuple[str, ...], advice: Advice) -> tuple[Diagnostic, ...]:
+def _warnings(source: str, parameters: tuple[str, ...], advice: Advice, modules: Modules) -> tuple[Diagnostic, ...]:
     """None where the source is too much for it: whether it is refused is not theirs."""
     try:
-        return tuple(advise(ast.parse(source, HOOK_FILENAME), source, parameters, advice))
+        return tuple(advise(ast.parse(source, HOOK_FILENAME), source, parameters, advice, modules))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
 
 
-def _missing_modules(tree: ast.Module) -> Iterator[tuple[ast.AST, tuple[str, str]]]:
+def _missing_modules(tree: ast.Module, modules: Modules) -> Iterator[tuple[ast.AST, tuple[str, str]]]:
     """Each `require("name")` that would fail, with why. Before the policy: it changes the tree."""
     nodes = list(ast.walk(tree))
     if "require" in bound_names(nodes):
@@ -71,14 +77,14 @@ def _missing_modules(tree: ast.Module) -> Iterator[tuple[ast.AST, tuple[str, str
     for node in nodes:
         match node:
             case ast.Call(func=ast.Name(id="require"), args=[ast.Constant(value=str(name))], keywords=[]):
-                fault = missing_module(str(name))
+                fault = missing_module(str(name), modules)
                 if fault is not None:
                     yield node, fault
 
 
-def _missing_dependencies(names: tuple[str, ...]) -> Iterator[Diagnostic]:
+def _missing_dependencies(names: tuple[str, ...], modules: Modules) -> Iterator[Diagnostic]:
     for name in names:
-        fault = missing_module(name)
+        fault = missing_module(name, modules)
         if fault is not None:
             yield _whole("dependency", *fault)
 

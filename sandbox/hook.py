@@ -132,17 +132,20 @@ def _call(job: wire.Run, own: guards.Guards, cb: Callable[..., None]) -> str:
 
 def _load(code: bytes) -> CodeType:
     """A compiled hook. Kept for the tenant's next job: the code object is immutable, and warm."""
-    loaded = _kept.get(code)
+    loaded: CodeType | None = _kept.get(code)
     if loaded is None:
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
-        loaded = _kept[code] = marshal.loads(code)  # noqa: S302 - made by a worker of the same tenant
+        loaded = marshal.loads(code)  # noqa: S302 - made by a worker of the same tenant
+        if type(loaded) is not CodeType:  # a text would be run as one, past the policy
+            raise TypeError("what was kept of this hook is no code; upload it again")
+        _kept[code] = loaded
     return loaded
 
 
 def _furnish(own: guards.Guards, job: wire.Run, console: Console, exchange: Callable[[wire.Http], wire.Answer]) -> None:
     """Put in what every hook finds: the error classes, console, require, the builtins and the guards."""
-    importer = Importer(makers.Job(job.seed, own.has, own.read, exchange))
+    importer = Importer(makers.Job(job.seed, own.has, own.read, exchange), job.modules)
     own.namespace.update(errors.SCOPE, __name__=HOOK_NAME, console=console, require=importer.require)
     guards.install(own, importer.import_, console.print)
 

@@ -18,7 +18,7 @@ from RestrictedPython.transformer import RestrictingNodeTransformer, copy_locati
 
 from sandbox import vocabulary as words
 from sandbox.places import Doubt, Places
-from sandbox.require import check_import
+from sandbox.require import Modules, check_import
 from sandbox.wire import Diagnostic
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ class _Scope:
 class Policy(Transformer):  # type: ignore[misc]
     """Checks and rewrites one parsed hook. Afterwards `findings` says what is refused."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, modules: Modules = None) -> None:
         super().__init__()
+        self._modules = modules
         self._places = Places(source)
         self.findings: list[Diagnostic] = []
         self._scopes: list[_Scope] = []
@@ -151,7 +152,7 @@ class Policy(Transformer):  # type: ignore[misc]
     def _check_import(self, node: ast.AST, module: str, name: str | None) -> None:
         if getattr(node, "is_lazy", 0):  # from Python 3.15: it goes past __import__
             self.refuse(node, "import", "a lazy import is not available in a hook", "leave out the word lazy")
-        if fault := check_import(module, name):
+        if fault := check_import(module, name, self._modules):
             self.refuse(node, "import", *fault)
 
     # Attributes and items

@@ -10,6 +10,7 @@ import enum
 import functools
 import importlib
 import importlib.util
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,22 @@ def _packages() -> dict[str, tuple[str, ...]]:
 
 MODULE_MAP, LEFT_OUT_MODULES = _read_map()  # name → its entry; name → (why, instead)
 _INSIDE = _packages()
+_ONLY_PACKAGES = _INSIDE.keys() - MODULE_MAP.keys()  # they offer nothing but the modules within: urllib
+Modules = tuple[str, ...] | None  # as `wire.Check.modules`: what an operator leaves a tenant of the map; None: all
+
+
+@functools.lru_cache(8)  # a worker has one tenant, whose settings seldom change
+def permitted(modules: Modules) -> Collection[str]:
+    """The names of the map that a tenant may import: those it is left, and what stands within them."""
+    if modules is None:
+        return MODULE_MAP
+    return tuple(name for name in MODULE_MAP if not modules_above(name).isdisjoint(modules))
+
+
+def modules_above(name: str) -> frozenset[str]:
+    """The name itself, and its packages: "requests.auth", "requests"."""
+    parts = name.split(".")
+    return frozenset(".".join(parts[:count]) for count in range(1, len(parts) + 1))
 
 
 def load_facades() -> None:
@@ -98,15 +115,20 @@ def _without(module: str) -> dict[str, str]:
     return reasons
 
 
-def missing_module(name: object) -> tuple[str, str] | None:
+def missing_module(name: object, modules: Modules = None) -> tuple[str, str] | None:
     """What to tell of a module that a hook asks for and that is not mapped: (message, hint), or None."""
     if type(name) is not str:
         return f"the module {name!r:.100} is not available to hooks", "name it by a plain text"
     if name in MODULE_MAP:
-        return None
+        return None if name in permitted(modules) else _not_permitted(name, modules)
     message = f"the module {name!r:.100} is not available to hooks"
     why, instead = _reason(name)
-    return (f"{message}: {why}", instead) if why else (message, _nearest(name))
+    return (f"{message}: {why}", instead) if why else (message, _nearest(name, permitted(modules)))
+
+
+def _not_permitted(name: str, modules: Modules) -> tuple[str, str]:
+    rest = ", ".join(permitted(modules))
+    return f"this tenant may not import the module {name!r}", f"it may import {rest or 'none'}; the operator decides"
 
 
 def _reason(name: str) -> tuple[str, str]:
@@ -118,23 +140,24 @@ def _reason(name: str) -> tuple[str, str]:
     return "", ""
 
 
-def _nearest(name: str) -> str:
+def _nearest(name: str, known: Collection[str]) -> str:
     package = name.partition(".")[0]
-    if name in _INSIDE:
-        return f"write import {name}.{_INSIDE[name][0]}"
-    if package in MODULE_MAP:
+    within = [module for module in known if module.rpartition(".")[0] == name]
+    if within:
+        return f"write import {within[0]}"
+    if package in known:
         return f"write import {package}: it offers {', '.join(sorted(names_of(package)))}"
-    near = difflib.get_close_matches(name[:50], MODULE_MAP, 1, 0.75)
+    near = difflib.get_close_matches(name[:50], known, 1, 0.75)
     return f"did you mean {near[0]!r}?" if near else _HOW_TO_FIND
 
 
-def check_import(module: str, name: str | None) -> tuple[str, str] | None:
+def check_import(module: str, name: str | None, modules: Modules = None) -> tuple[str, str] | None:
     """What is wrong with `import module` or `from module import name`: (message, hint), or None."""
     if module.startswith("."):
         return _ONE_FILE, "import the module by its name"
-    if fault := missing_module(module):
-        within = module in _INSIDE and name is not None
-        return missing_module(f"{module}.{name}") if within else fault
+    if fault := missing_module(module, modules):
+        within = name is not None and (name in _INSIDE.get(module, ()) or module in _ONLY_PACKAGES)
+        return missing_module(f"{module}.{name}", modules) if within else fault
     if name is None or name in names_of(module):
         return None
     if name == "*":
@@ -146,8 +169,9 @@ def check_import(module: str, name: str | None) -> tuple[str, str] | None:
 class Importer:
     """`import` and `require()` of one job."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, modules: Modules = None) -> None:
         self._job = job
+        self._modules = modules
         self._made: dict[str, Facade] = {}
 
     def __repr__(self) -> str:
@@ -155,8 +179,8 @@ class Importer:
 
     @stands_for("require")
     def require(self, module: str) -> Facade:
-        """The facade of a mapped module. Raises ModuleNotFoundError."""
-        if fault := missing_module(module):
+        """The facade of a mapped module that the tenant may import. Raises ModuleNotFoundError."""
+        if fault := missing_module(module, self._modules):  # SECURITY: tests/escapes/test_module_map.py
             raise ModuleNotFoundError(". ".join(fault))
         return _SHARED.get(module) or self._made.get(module) or self._make(module)
 
@@ -168,7 +192,12 @@ class Importer:
         return facade
 
     def _modules_in(self, package: str) -> dict[str, Facade]:
-        return {part: self.require(f"{package}.{part}") for part in _INSIDE.get(package, ())}
+        within = ((part, f"{package}.{part}") for part in _INSIDE.get(package, ()))
+        return {part: self.require(name) for part, name in within if name in permitted(self._modules)}
+
+    def _package(self, name: str) -> Facade:
+        """A package that is no module itself, or not for this tenant: what stands within it and no more."""
+        return Facade(name, self._modules_in(name))
 
     @stands_for("__import__")
     def import_(self, name: str, _globals: Any = None, _locals: Any = None, names: Any = (), level: int = 0) -> Any:
@@ -183,10 +212,11 @@ class Importer:
             return Facade(name, dict.fromkeys(names))  # the compiler has read it already
         if level:
             raise ImportError(_ONE_FILE)
-        if names and name in _INSIDE and name not in MODULE_MAP:  # from urllib import parse
-            return Facade(name, self._modules_in(name))
+        known = permitted(self._modules)
+        if names and name not in known and any(f"{name}.{part}" in known for part in _INSIDE.get(name, ())):
+            return self._package(name)  # from urllib import parse
         package, dot, _ = name.partition(".")
         found = self.require(name)
         if names or not dot:
             return found
-        return self.require(package) if package in MODULE_MAP else Facade(package, self._modules_in(package))
+        return self.require(package) if package in known else self._package(package)

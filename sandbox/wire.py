@@ -21,6 +21,7 @@ from msgspec import Meta
 PREFIX_BYTES = 4  # the length prefix
 READ_BYTES = 64 << 10  # of every read buffer
 JOB_BYTES = 4 << 20  # engine → worker: 1 MiB of arguments, 2 MiB of compiled code, secrets
+CODE_BYTES = 2 << 20  # of marshalled code: twenty times the largest source allowed by default
 REPLY_BYTES = 4 << 20  # worker → engine: compiled code is the largest; results have a bound of their own
 LOG_OVERHEAD_BYTES = 32  # what a log event costs beside its text, so that a million empty ones are bounded too
 MESSAGE_CHARS = 4096  # of an outcome's message
@@ -80,6 +81,7 @@ class Check(Frame, frozen=True, tag="check"):
     parameters: tuple[str, ...]  # of the extensibility point, in order, `cb` last
     dependencies: tuple[str, ...] = ()  # modules that the hook says it needs. Source: AUTH0.md section 4
     advice: Advice | None = None  # None: nobody asks for warnings
+    modules: tuple[str, ...] | None = None  # of the module map: those that this tenant may import. None: all
 
 
 class Run(Frame, frozen=True, tag="run"):
@@ -92,6 +94,7 @@ class Run(Frame, frozen=True, tag="run"):
     execution_id: str  # stands as context.webtask.id
     seed: int  # of the hook's `random`, fresh for every job unless a case fixes it
     limits: Limits
+    modules: tuple[str, ...] | None = None  # as `Check.modules`
 
 
 class Probe(Frame, frozen=True, tag="probe"):

@@ -53,7 +53,7 @@ def serve(channel: Channel) -> None:
             case wire.Run():
                 reply: wire.Frame = hook.run(job, channel)
             case wire.Check():
-                reply = compiler.check(job.source, job.parameters, job.dependencies, job.advice)
+                reply = compiler.check(job.source, job.parameters, job.dependencies, job.advice, job.modules)
             case _:
                 raise wire.ProtocolError(f"a worker does not do {type(job).__name__}")
         soft_stop.guard(None)

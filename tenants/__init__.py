@@ -1,1 +1,1 @@
-"""Trusted storage: tenants, hooks, secrets, executions. Empty until the store lands."""
+"""Trusted storage: tenants, hooks, versions, secrets, tokens, log events. Nobody else sees the database."""

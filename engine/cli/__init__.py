@@ -11,7 +11,11 @@ from typing import Any
 
 import click
 
-_COMMANDS = ("run", "check", "test", "doctor", "bench")
+_COMMANDS = (
+    *("run", "check", "test", "init"),
+    *("deploy", "pull", "hooks", "secret", "logs", "token", "tenant"),
+    *("serve", "migrate", "rotate-master-key", "doctor", "bench"),
+)
 
 
 class _Commands(click.Group):
@@ -23,7 +27,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"engine.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"engine.cli.{cmd_name.replace('-', '_')}").command
         return command
 
 
@@ -36,9 +40,10 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line. A fault of the input or of the machine is one line and status 2."""
     from engine.errors import EngineError
+    from tenants.errors import StoreError
 
     try:
         return cli.main(arguments, prog_name="hookcell")
-    except EngineError as error:
+    except (EngineError, StoreError) as error:
         click.echo(f"hookcell: {error}", err=True)
         sys.exit(2)

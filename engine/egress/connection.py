@@ -48,6 +48,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._headed: float | None = None  # when the response's headers were there
         self._closed = False
+        self._early = b""  # what came before the first request
 
     async def exchange(self, request: Request, timings: Timings) -> Response:
         """The response to one request. Raises Refused, Unanswered. If it is cancelled, abort the connection."""
@@ -70,6 +71,8 @@ class Connection(asyncio.BufferedProtocol):
     async def _settled(self, timings: Timings) -> None:
         sent = time.perf_counter()
         self._waiter = self._loop.create_future()
+        if self._early:
+            self._hear_early()
         try:
             await self._waiter
         finally:
@@ -110,12 +113,33 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Asyncio's: so much was read."""
-        if not self._waits():
+        data = bytes(self._view[:nbytes])
+        if self._answer is None:
+            self._keep_early(data)
+        elif self._waits():
+            self._hear(data)
+        else:
             self.abort()
-            return
+
+    def _keep_early(self, data: bytes) -> None:
+        """A server that is too busy may answer before it is asked, and close. The answer waits for the request.
+
+        Whether it is read before or after that depends on the event loop, and on nothing that means anything.
+        """
+        assert self._transport is not None
+        self._early += data
+        self._transport.pause_reading()
+
+    def _hear_early(self) -> None:
+        assert self._transport is not None
+        early, self._early = self._early, b""
+        self._transport.resume_reading()
+        self._hear(early)
+
+    def _hear(self, data: bytes) -> None:
         assert self._answer is not None
         try:
-            self._answer.feed(bytes(self._view[:nbytes]))
+            self._answer.feed(data)
         except (Refused, Unanswered) as fault:
             self._settle(fault)
         else:

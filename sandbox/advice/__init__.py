@@ -16,6 +16,7 @@ from sandbox.advice.fields import unknown_fields
 from sandbox.advice.flow import uncalled
 from sandbox.advice.literals import secret_literals
 from sandbox.places import Doubt, Places
+from sandbox.require import Modules
 from sandbox.wire import Advice, Diagnostic
 
 MOST_FINDINGS = 100
@@ -24,7 +25,9 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _WAYS_OUT = (ast.Return, ast.Raise, ast.Yield, ast.YieldFrom, ast.Assert)
 
 
-def advise(tree: ast.Module, source: str, parameters: tuple[str, ...], advice: Advice) -> list[Diagnostic]:
+def advise(
+    tree: ast.Module, source: str, parameters: tuple[str, ...], advice: Advice, modules: Modules = None
+) -> list[Diagnostic]:
     """The warnings about a parsed source, in its order. Raises RecursionError for one that is nested very deeply."""
     nodes = list(ast.walk(tree))
     if len(nodes) > _MOST_NODES:
@@ -34,7 +37,7 @@ def advise(tree: ast.Module, source: str, parameters: tuple[str, ...], advice: A
     doubts = chain(
         uncalled(tree, entry) if entry is not None else (),
         unknown_fields(tree, nodes, entry, parameters, advice),
-        undefined(nodes, parameters),
+        undefined(nodes, parameters, modules),
         secret_literals(nodes),
         _endless_loops(nodes),
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sandbox.errors import SCOPE
 from sandbox.places import Doubt, nearest, shown
-from sandbox.require import missing_module
+from sandbox.require import Modules, missing_module
 from sandbox.vocabulary import BUILTIN_NAMES, LEFT_OUT, is_dunder
 
 _GIVEN = frozenset({"console", "require", "module", *SCOPE, *BUILTIN_NAMES})  # beside the point's parameters
@@ -45,14 +45,14 @@ def bound_names(nodes: Iterable[ast.AST]) -> set[str]:
     return {name for node in nodes for name in binds(node)}
 
 
-def undefined(nodes: Sequence[ast.AST], parameters: Collection[str]) -> Iterator[Doubt]:
+def undefined(nodes: Sequence[ast.AST], parameters: Collection[str], modules: Modules = None) -> Iterator[Doubt]:
     """A name that is read and that nothing in the file, no builtin and no argument binds; each once."""
     bound = bound_names(nodes)
     if "*" in bound:
         return
     known = bound | _GIVEN | set(parameters)
     for name, node in _first_reads(nodes, known | _REFUSED).items():
-        yield Doubt(node, "undefined-name", f"nothing defines the name {shown(name)}", _meant(name, known))
+        yield Doubt(node, "undefined-name", f"nothing defines the name {shown(name)}", _meant(name, known, modules))
 
 
 def _first_reads(nodes: Iterable[ast.AST], known: Collection[str]) -> dict[str, ast.Name]:
@@ -65,10 +65,10 @@ def _first_reads(nodes: Iterable[ast.AST], known: Collection[str]) -> dict[str, 
     return first
 
 
-def _meant(name: str, known: Collection[str]) -> str:
+def _meant(name: str, known: Collection[str], modules: Modules) -> str:
     if name in _ELSEWHERE:
         return f"write {_ELSEWHERE[name]}"
-    module = next((module for module in (name, name.lower()) if missing_module(module) is None), None)
+    module = next((module for module in (name, name.lower()) if missing_module(module, modules) is None), None)
     if module is not None:
         return f"write import {module}"
     near = nearest(name, known)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from serving import Serving, serving
 
 _PATIENCE_S = 120  # a command that takes longer hangs, on any machine
 
@@ -57,6 +59,44 @@ def hookcell(executable: Path, tmp_path: Path) -> Callable[..., Ran]:
             check=False,
         )
         return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A server that runs for all tests of this process."""
+    with serving(tmp_path_factory.mktemp("served") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def tenant(served: Serving) -> str:
+    """The name of a tenant of this test alone."""
+    name = f"t-{secrets.token_hex(6)}"
+    served.tenant(name)
+    return name
+
+
+@pytest.fixture
+def ask(served: Serving, tenant: str, hookcell: Callable[..., Ran]) -> Callable[..., Ran]:
+    """`hookcell`, told of that server, that tenant and a token of it, by the environment."""
+    token = served.token(tenant)
+
+    def run(*arguments: str | bytes | Path, stdin: bytes = b"", **environment: str) -> Ran:
+        told = {"HOOKCELL_SERVER": served.url, "HOOKCELL_TOKEN": token, "HOOKCELL_TENANT": tenant}
+        return hookcell(*arguments, stdin=stdin, **told | environment)
+
+    return run
+
+
+@pytest.fixture
+def operate(served: Serving, hookcell: Callable[..., Ran]) -> Callable[..., Ran]:
+    """`hookcell` with the operator's token, and no tenant."""
+
+    def run(*arguments: str | bytes | Path, stdin: bytes = b"", **environment: str) -> Ran:
+        told = {"HOOKCELL_SERVER": served.url, "HOOKCELL_TOKEN": served.operator}
+        return hookcell(*arguments, stdin=stdin, **told | environment)
 
     return run
 

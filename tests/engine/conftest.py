@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+import uvloop
 from hostile import Client, networks_of_a_test
 
 from engine.app import Engine, Hook, zygote_setting
@@ -21,6 +22,23 @@ from engine.spawner import Spawner
 POINT = "post-change-password"
 _POLL_S = 0.01
 _PATIENCE_S = 60.0  # what this machine may take when it does something else at the same time
+_ON_BOTH_LOOPS = {  # what speaks to the event loop itself: the server runs on uvloop, the commands on asyncio's own
+    "test_egress_connection.py",
+    "test_egress_kept.py",
+    "test_egress_names.py",
+    "test_egress_network.py",
+    "test_egress_walk.py",
+    "test_pool.py",
+    "test_spawner.py",
+    "test_turn.py",
+    "test_turn_calls.py",
+}
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """pytest-asyncio's: the event loops that a test runs on, one after the other."""
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    return loops | ({"uvloop": uvloop.new_event_loop} if item.path.name in _ON_BOTH_LOOPS else {})
 
 
 async def _until(condition: Callable[[], Any], what: str) -> Any:

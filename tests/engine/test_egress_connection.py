@@ -25,6 +25,27 @@ from hostile import (
 from engine.egress.network import Network
 from engine.egress.refusals import Unanswered
 
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("closes", [True, False], ids=["and closes", "and stays"])
+async def test_an_answer_that_comes_before_the_request_is_its_answer(
+    networks: Callable[..., Network], scheme: str, *, closes: bool
+) -> None:
+    """As a server gives it that is too busy. It is read before the request is sent on one event loop, after on others."""
+    authority = Authority()
+
+    async def hasty(peer: Peer) -> None:
+        await peer.send(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
+        if not closes:
+            await peer.gone()
+
+    client = Client(networks(resolve=Resolver(api_test=[["127.0.0.1"]]), context=authority.trusting()))
+    async with serving(hasty, authority.server("api.test") if scheme == "https" else None) as server:
+        came = await client.get(server.url(host="api.test", scheme=scheme))
+
+    assert (503, b"busy") == (came.status, came.body)
+
+
 # TLS
 
 

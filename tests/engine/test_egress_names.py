@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import socket
@@ -234,8 +235,8 @@ async def test_an_address_that_does_not_answer_takes_its_share_of_the_time_only(
     client = Client(networks(resolve=Resolver(api_test=[["127.0.0.1", "127.0.0.2"]])))
     with full_backlog() as port:
         listener = await asyncio.start_server(lambda _, writer: (writer.write(OK), writer.close()), "127.0.0.2", port)
-        came = await client.get(f"http://api.test:{port}/", connect_s=0.4)
-        listener.close()
+        with contextlib.closing(listener):
+            came = await client.get(f"http://api.test:{port}/", connect_s=0.4)
 
     assert b"ok" == came.body
 

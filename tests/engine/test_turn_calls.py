@@ -72,7 +72,7 @@ class Peer:
         """The next answer; the job before it is passed over."""
         while not self._bodies:
             self._bodies += self._reader.feed(await self._loop.sock_recv(self.far, wire.READ_BYTES))
-            self._bodies = [body for body in self._bodies if not body.startswith(b"\x98\xa3run")]
+            self._bodies = [body for body in self._bodies if body[1:5] != b"\xa3run"]
         return wire.parse(self._bodies.pop(0), wire.answers)
 
     async def first_bytes(self) -> None:

@@ -1,0 +1,110 @@
+"""The server: everything it holds open, and the routes over it.
+
+async with open_services(config) as services:
+    app = make_app(services)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from engine.api import (
+    checks,
+    deployments,
+    document,
+    health,
+    hooks,
+    logs,
+    management,
+    oauth,
+    operators,
+    points,
+    secrets,
+    tenants,
+    tokens,
+    versions,
+)
+from engine.api.headers import WithHeaders
+from engine.api.rates import Rates
+from engine.api.replies import add_errors
+from engine.api.services import Services
+from engine.app import Engine
+from engine.checking import Checker
+from engine.compiler import fingerprint
+from engine.config import Config
+from engine.retention import keep_sweeping
+from engine.tokens import Tokens
+from tenants.store import Store
+from tenants.vault import open_vault
+
+_ROUTES = (
+    oauth.router,
+    *management.routers,
+    tenants.router,
+    tokens.router,
+    hooks.router,
+    secrets.router,
+    versions.router,
+    deployments.router,
+    checks.router,
+    logs.router,
+    points.router,
+    operators.router,
+    health.router,
+)
+
+
+@contextlib.asynccontextmanager
+async def open_services(config: Config) -> AsyncIterator[Services]:
+    """The store, the vault and the engine, until the block ends. Raises EngineError, StoreError."""
+    data = Path(config.data)
+    store = Store(database_url(config))
+    await asyncio.to_thread(store.open)
+    try:
+        vault = await asyncio.to_thread(open_vault, store, data / "master.key", config.master_key)
+        tokens_ = Tokens(store)
+        await asyncio.to_thread(tokens_.first_start, data / "operator.token")
+        async with Engine(config) as engine:
+            services = Services(
+                config=config,
+                store=store,
+                vault=vault,
+                engine=engine,
+                checker=Checker(engine, fingerprint()),
+                tokens=tokens_,
+                rates=Rates(config),
+            )
+            async with keep_sweeping(store, config):
+                yield services
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+def database_url(config: Config) -> str:
+    """Where the store is: as the settings say, else SQLite in the data folder."""
+    return config.database_url or f"sqlite:///{Path(config.data).absolute()}/hookcell.db"
+
+
+def make_app(services: Services) -> FastAPI:
+    """The routes over these services."""
+    app = FastAPI(
+        title="Hookcell",
+        version=version("hookcell"),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    for router in _ROUTES:
+        app.include_router(router)
+    document.add_to(app)
+    add_errors(app)
+    app.add_middleware(WithHeaders)
+    return app

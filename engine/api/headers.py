@@ -1,0 +1,39 @@
+"""Headers of every answer: those that the way in has set (rate limits), and those that keep browsers from guessing."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class WithHeaders:
+    """An ASGI app whose answers carry `request.state.headers` too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; add to its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add(message, state.get("headers", {}))
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+def _add(message: Message, own: dict[str, str]) -> None:
+    headers: list[tuple[bytes, bytes]] = message["headers"]
+    there = {name for name, _ in headers}
+    headers.extend((name.encode(), value.encode()) for name, value in own.items() if name.encode() not in there)
+    headers.extend(header for header in _ALWAYS if header[0] not in there)

@@ -1,0 +1,30 @@
+"""The data folder of a server, as `serve` and `migrate` are given it: made at first, owner-only, checked before use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.config import Config
+
+
+def config_of(given: dict[str, Any]) -> Config:
+    """The settings, with what the command line says before them; the data folder is there then. Raises EngineError."""
+    from engine.config import Config
+
+    config = Config(**{name: value for name, value in given.items() if value is not None})
+    _make_folder(Path(config.data))
+    return config
+
+
+def _make_folder(folder: Path) -> None:
+    from engine.errors import BadConfig
+
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadConfig(f"the data folder {str(folder)!r} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise BadConfig(f"the data folder {str(folder)!r} cannot be written to; --data names another")

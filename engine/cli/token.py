@@ -1,0 +1,94 @@
+"""`hookcell token`: make, list and revoke tokens: a tenant's, or an operator's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.cli.connection import asks_tenant, client_of, print_json, print_table, tenant_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_OPERATORS = click.option("--operator", is_flag=True, help="An operator's, for all tenants, instead of a tenant's.")
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    return asks_tenant(_OPERATORS(function))
+
+
+@click.group(name="token")
+def command() -> None:
+    """Tokens: what may be done with each is its scopes. A token can give only the scopes that it has."""
+
+
+@command.command(name="create")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help="As read:hooks; repeatable. Default: all.")
+@click.option("--expires-in", metavar="TIME", help="As 30d, 12h, 90m or 3600s. Default: it does not expire.")
+@click.option("--to", "file", metavar="FILE", help="Write it there, readable by you alone, instead of printing it.")
+@_options
+def create(name: str, scopes: tuple[str, ...], expires_in: str | None, file: str | None, **given: Any) -> None:
+    """Make a token called NAME and print it, alone, this one time: the server keeps only its digest."""
+    from engine.cli import writing
+    from engine.client import TokenRow
+
+    body: dict[str, Any] = {"name": name}
+    if expires_in:
+        body["expires_in"] = _seconds(expires_in)
+    if not given["operator"]:
+        body["scopes"] = list(scopes) or _all_scopes()
+    client, place = client_of(given), _place(given)
+    if file:
+        writing.check_new(Path(file))
+    made = client.post(TokenRow, body, *place)
+    if file:
+        writing.write_new(Path(file), f"{made.token}\n".encode(), 0o600)
+        click.echo(f"token {made.name} ({made.id}) is in {file}", err=True)
+    else:
+        click.echo(made.token)
+
+
+@command.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@_options
+def list_all(*, as_json: bool, **given: Any) -> None:
+    """List the tokens there are: never themselves."""
+    from engine.client import listed_tokens
+
+    tokens = listed_tokens(client_of(given), *_place(given))
+    if as_json:
+        print_json(tokens)
+        return
+    rows = ((each.id, each.name, " ".join(each.scopes), each.created_at, each.expires_at or "never") for each in tokens)
+    print_table(("id", "name", "scopes", "made", "expires"), rows, "there are no tokens")
+
+
+@command.command(name="revoke")
+@click.argument("token_id", metavar="ID")
+@_options
+def revoke(token_id: str, **given: Any) -> None:
+    """End the token with that ID (see `token list`), at once."""
+    client_of(given).delete(*_place(given), token_id)
+    click.echo(f"token {token_id} is revoked")
+
+
+def _place(given: dict[str, Any]) -> tuple[str, ...]:
+    return ("tokens",) if given["operator"] else ("tenants", tenant_of(given), "tokens")
+
+
+def _all_scopes() -> list[str]:
+    from engine.tokens import TENANT_SCOPES
+
+    return sorted(TENANT_SCOPES)
+
+
+def _seconds(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if not found:
+        raise click.BadParameter(f"found {text!r}; write it as 30d, 12h, 90m or 3600s", param_hint="--expires-in")
+    return int(found[1]) * _UNITS_S[found[2]]

@@ -1,0 +1,358 @@
+"""A client of a running server's /v1 API, over `requests`; what the commands that talk to a server are made of.
+
+What the server refuses is Refused, with its own words; a server that cannot be reached is Unreachable, with what to
+look at. Redirects are not followed, and .netrc takes no part.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import requests
+import requests.auth
+import urllib3
+
+from engine.errors import EngineError
+from engine.outcome import Finding
+from tenants.records import Mode
+
+_CONNECT_S = 10
+_READ_S = 120  # a deployment checks every hook of it
+_MOST_BYTES = 256 << 20  # of an answer: the export of a hundred large hooks is 100 MB
+_SAID_CHARS = 600
+
+
+class Unreachable(EngineError):
+    """The server cannot be reached."""
+
+    code = "unreachable"
+
+
+class Refused(EngineError):
+    """The server has refused it."""
+
+    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+        said = body.get("message") or body.get("error_description") or "it did not say why"
+        super().__init__(f"{_one_line(said)} ({status})")
+        self.status = status
+        self.code = str(body.get("errorCode", ""))
+        self.body = body
+
+
+class HookRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A hook, as /v1 lists it."""
+
+    id: str
+    name: str
+    trigger_id: str
+    enabled: bool
+    order: int
+    mode: Mode | None
+    version: int
+    source_sha256: str
+    dependencies: dict[str, str]
+    secrets: list[str]
+    created_at: str
+    updated_at: str
+    source: str | None = None  # where it was asked for
+
+
+class TenantRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant and what the operator has set for it."""
+
+    id: str
+    name: str
+    settings: dict[str, Any]
+    revision: int
+    created_at: str
+
+
+class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A token without itself, but for the answer that makes it."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: str
+    expires_at: str | None
+    token: str | None = None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deployment does to one hook."""
+
+    action: Literal["create", "update", "delete", "unchanged"]
+    name: str
+    trigger_id: str
+    fields: list[str] = []
+    diff: str = ""
+    version: int | None = None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deployment would do, or has done."""
+
+    applied: bool
+    revision: int
+    changes: list[Change]
+    live: list[str]
+
+
+class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a hook."""
+
+    number: int
+    live: bool
+    source_sha256: str
+    dependencies: dict[str, str]
+    created_at: str
+    created_by: str
+    source: str | None = None  # where it was asked for
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """A hook of a deployment that the server does not take."""
+
+    name: str
+    message: str
+    diagnostics: list[Finding]  # none: it is not the policy that refuses it
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rotation of the master key has done."""
+
+    master_key_id: str
+    data_keys: int
+    unreadable: list[str]
+    complete: bool
+
+
+_Kind = TypeVar("_Kind")
+_Query = str | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Asks one server with one token."""
+
+    server: str  # https://host:port
+    token: str = field(repr=False)
+    ca_file: str | None = None  # PEM: the authorities that are trusted, instead of the public ones
+
+    def get(self, kind: type[_Kind], *path: str, **query: _Query) -> _Kind:
+        """What is there. Raises Refused, Unreachable; so do the others."""
+        return _read(kind, self._ask("GET", path, query))
+
+    def text(self, *path: str, **query: _Query) -> str:
+        """What is there, as text, line ends as they are."""
+        return self._ask("GET", path, query).content.decode(errors="replace")
+
+    def post(self, kind: type[_Kind], body: Any, *path: str) -> _Kind:
+        """Make what `body` describes."""
+        return _read(kind, self._ask("POST", path, {}, body))
+
+    def patch(self, kind: type[_Kind], body: Any, *path: str) -> _Kind:
+        """Change what is there."""
+        return _read(kind, self._ask("PATCH", path, {}, body))
+
+    def put(self, kind: type[_Kind], body: Any, *path: str, **query: _Query) -> _Kind:
+        """Make it what `body` describes."""
+        return _read(kind, self._ask("PUT", path, query, body))
+
+    def set_value(self, value: str, *path: str) -> None:
+        """Make it that value."""
+        self._ask("PUT", path, {}, {"value": value})
+
+    def delete(self, *path: str) -> None:
+        """Take it away."""
+        self._ask("DELETE", path, {})
+
+    def _ask(self, method: str, path: tuple[str, ...], query: Mapping[str, _Query], body: Any = None) -> _Answer:
+        url = "/".join([self.server.rstrip("/"), "v1", *(quote(step, safe="") for step in path)])
+        try:
+            with requests.Session() as session:
+                answer = session.request(
+                    method,
+                    url,
+                    params={name: _as_query(value) for name, value in query.items() if value is not None},
+                    data=None if body is None else msgspec.json.encode(body),
+                    headers={"Accept": "application/json"}
+                    | ({} if body is None else {"Content-Type": "application/json"}),
+                    auth=_Bearer(self.token),
+                    verify=self.ca_file or True,
+                    timeout=(_CONNECT_S, _READ_S),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                received = _Answer(answer.status_code, _content(answer))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise Unreachable(_why(self.server, self.ca_file, error)) from None
+        if not 200 <= received.status < 300:
+            raise Refused(received.status, _error_body(received, self.server))
+        return received
+
+
+def all_tenants(client: Client) -> list[TenantRow]:
+    """Every tenant, in order of creation."""
+    found: list[TenantRow] = []
+    while page := client.get(_Tenants, "tenants", start=len(found), limit=_PAGE).tenants:
+        found += page
+    return found
+
+
+def listed_hooks(client: Client, tenant: str) -> list[HookRow]:
+    """Every hook of the tenant, in order of creation."""
+    found: list[HookRow] = []
+    while page := client.get(_Hooks, "tenants", tenant, "hooks", start=len(found), limit=_PAGE).hooks:
+        found += page
+    return found
+
+
+def hooks_with_sources(client: Client, tenant: str) -> list[HookRow]:
+    """The same, with their sources, as they were at one time."""
+    return client.get(_Hooks, "tenants", tenant, "export").hooks
+
+
+def listed_versions(client: Client, tenant: str, hook: str) -> list[VersionRow]:
+    """Every version of a hook, newest first."""
+    return client.get(_Versions, "tenants", tenant, "hooks", hook, "versions").versions
+
+
+def listed_tokens(client: Client, *place: str) -> list[TokenRow]:
+    """A tenant's tokens, or the operators': `place` is where they are made."""
+    return client.get(_Tokens, *place).tokens
+
+
+def known_points(client: Client) -> list[str]:
+    """The ids of the server's extensibility points."""
+    return [point.id for point in client.get(_Points, "points").points]
+
+
+def rejections(error: Refused) -> list[Rejection]:
+    """The hooks that a deployment was refused for; none where it was refused for something else."""
+    try:
+        return msgspec.convert(error.body.get("rejected", []), list[Rejection])
+    except msgspec.ValidationError:
+        return []
+
+
+_PAGE = 100
+
+
+class _Tenants(msgspec.Struct):
+    tenants: list[TenantRow]
+
+
+class _Hooks(msgspec.Struct):
+    hooks: list[HookRow]
+
+
+class _Versions(msgspec.Struct):
+    versions: list[VersionRow]
+
+
+class _Tokens(msgspec.Struct):
+    tokens: list[TokenRow]
+
+
+class _Point(msgspec.Struct):
+    id: str
+
+
+class _Points(msgspec.Struct):
+    points: list[_Point]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    content: bytes
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Our token and no other: `requests` would take one for the host from .netrc."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def is_plain(server: str) -> bool:
+    """Whether a token would cross a network unencrypted."""
+    parts = urlsplit(server)
+    if parts.scheme != "http" or parts.hostname in (None, "localhost"):
+        return False
+    try:
+        return not ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return True
+
+
+def _content(answer: requests.Response) -> bytes:
+    chunks, length = [], 0
+    for chunk in answer.iter_content(64 << 10):
+        length += len(chunk)
+        if length > _MOST_BYTES:
+            raise ValueError(f"the answer is larger than {_MOST_BYTES} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _as_query(value: _Query) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _read(kind: type[_Kind], answer: _Answer) -> _Kind:
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        said = _one_line(str(error))
+        raise Unreachable(f"the answer is not one of a Hookcell server of this version: {said}") from None
+
+
+def _error_body(answer: _Answer, server: str) -> Mapping[str, Any]:
+    try:
+        body = msgspec.json.decode(answer.content, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        body = {}
+    if "message" in body or "error_description" in body:
+        return body
+    return {"message": f"{server} answers, but not as a Hookcell server does; check the address"}
+
+
+def _why(server: str, ca_file: str | None, error: Exception) -> str:
+    """What to look at, by how it failed."""
+    if isinstance(error, requests.exceptions.SSLError):
+        ways = "--ca-file or HOOKCELL_CA_FILE names the authority that signed its certificate"
+        return f"{server}: its certificate is not trusted, or it speaks no TLS; {ways}: {_innermost(error)}"
+    if isinstance(error, requests.exceptions.Timeout):
+        return f"{server} does not answer in time; is the address right (--server, HOOKCELL_SERVER)?"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        ways = "is it running (`hookcell serve`), and the address right (--server, HOOKCELL_SERVER)?"
+        return f"{server} cannot be reached: {_innermost(error)}; {ways}"
+    if ca_file and isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        return f"--ca-file {ca_file!r} cannot be used: {_innermost(error)}"
+    return f"{server} cannot be asked: {_innermost(error)}"
+
+
+def _innermost(error: BaseException) -> str:
+    """What the system said, without the wrapping of the libraries."""
+    reason = error
+    while (
+        below := getattr(reason, "reason", None) or (reason.args[0] if reason.args else None)
+    ) is not None and isinstance(below, BaseException):
+        reason = below
+    said = getattr(reason, "strerror", None) or str(reason)
+    return _one_line(said.rpartition(": ")[2] if "object at 0x" in said else said)
+
+
+def _one_line(said: object) -> str:
+    return " ".join(str(said).split())[:_SAID_CHARS]

@@ -1,0 +1,206 @@
+"""SQLite or PostgreSQL: how each is opened and what its errors mean. The rest of the store does not know which it is.
+
+Transactions are begun by us, never by the driver. SQLite: WAL, synced at every COMMIT; what is deleted is overwritten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import sqlalchemy
+from sqlalchemy import URL, Connection, Engine, NullPool, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
+
+from tenants.errors import Corrupt, Missing, StoreError, Taken, Unavailable, Unstorable
+
+_WAIT_S = 5  # for another process's lock, and for PostgreSQL to answer a connection
+_SQLITE_AT_LEAST = (3, 35)  # RETURNING
+
+_SQLITE_PRAGMAS = (
+    f"busy_timeout = {_WAIT_S * 1000}",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "secure_delete = ON",
+    "trusted_schema = OFF",
+    "cache_size = -8000",  # KiB, of each connection: the upper pages of every index
+)
+
+_POSTGRES = {
+    "connect_timeout": _WAIT_S,
+    "tcp_user_timeout": 2 * _WAIT_S * 1000,
+    "application_name": "hookcell",
+    "options": f"-c lock_timeout={_WAIT_S}s -c timezone=UTC",
+}
+
+_SAYS = {  # by SQLite's name of the error, or by PostgreSQL's code, or by the class of that
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_READONLY": "the database cannot be written: its file or its folder is read-only",
+    "SQLITE_CANTOPEN": "the database cannot be opened: its folder is not there, or may not be written",
+    "SQLITE_PERM": "the database may not be opened",
+    "SQLITE_AUTH": "the database may not be used",
+    "SQLITE_BUSY": "the database is locked by another process",
+    "SQLITE_LOCKED": "the database is locked",
+    "SQLITE_IOERR": "the disk cannot be read or written",
+    "SQLITE_NOMEM": "the database has no memory left",
+    "53100": "the database's disk is full",
+    "53": "the database has no resources left",
+    "25006": "the database cannot be written: it is read-only",
+    "55P03": "the rows are locked by another transaction",
+    "08": "the database cannot be reached",
+    "28": "the database does not let us in",
+    "3D": "there is no such database",
+    "57": "the database was stopped",
+}
+_NO_VALUE = "22"  # PostgreSQL's class of values that do not fit
+
+
+class Collided(Unavailable):
+    """Two transactions waited for each other."""
+
+
+def _damaged() -> Corrupt:
+    return Corrupt("the database is damaged")
+
+
+_MEANS: tuple[tuple[set[str], Callable[[], StoreError]], ...] = (
+    ({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID", "23505"}, Taken),
+    ({"SQLITE_CONSTRAINT_FOREIGNKEY", "23503"}, Missing),
+    ({"SQLITE_CORRUPT", "SQLITE_NOTADB", "XX001", "XX002"}, _damaged),
+    ({"40001", "40P01"}, Collided),
+)
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Raises a StoreError for each error of SQLAlchemy, of a driver, or of a value that no column takes."""
+    try:
+        yield
+    except (OverflowError, UnicodeError) as error:
+        raise _too_long() from error
+    except sqlite3.Error as error:
+        raise _meaning_of_driver(error) from error
+    except SQLAlchemyError as error:
+        raise _meaning(error) from error
+
+
+def _meaning(error: SQLAlchemyError) -> StoreError:
+    if not isinstance(error, StatementError):
+        return StoreError()
+    if isinstance(error.orig, StoreError):
+        return error.orig
+    if isinstance(error.orig, OverflowError | UnicodeError):
+        return _too_long()
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return Unavailable("the connection to the database was lost")
+    return _meaning_of_driver(error.orig)
+
+
+def _meaning_of_driver(error: BaseException | None) -> StoreError:
+    code = _code(error)
+    if code.startswith(_NO_VALUE):
+        return _too_long()
+    if said := _SAYS.get(code) or _SAYS.get(code[:2]):
+        return Unavailable(said)
+    if not code:
+        return Unavailable("the database cannot be reached")
+    return next((meaning() for codes, meaning in _MEANS if code in codes), StoreError())
+
+
+def _too_long() -> Unstorable:
+    return Unstorable("a number is too long, or a text is none")
+
+
+def _code(error: BaseException | None) -> str:
+    """SQLITE_FULL and the like without what SQLite adds to it, or five characters of PostgreSQL."""
+    name: str = getattr(error, "sqlite_errorname", None) or ""
+    if name.startswith("SQLITE_CONSTRAINT"):
+        return name
+    if name:
+        return "_".join(name.split("_")[:2])
+    return getattr(error, "sqlstate", None) or ""
+
+
+class Database:
+    """A database by its URL: sqlite:////var/lib/hookcell/hookcell.db, or postgresql+psycopg://user@host/name."""
+
+    def __init__(self, url: str) -> None:
+        self._url = _checked(url)
+        self.sqlite = self._url.get_backend_name() == "sqlite"
+
+    @property
+    def file(self) -> str:
+        """SQLite's file."""
+        return self._url.database or ""
+
+    def engine(self, mode: Literal["write", "read"]) -> Engine:
+        """Connections that are opened when asked for, and closed when given back."""
+        if self.sqlite:
+            return _sqlite_engine(self._url, mode)
+        return _postgres_engine(self._url, mode)
+
+
+def _checked(text: str) -> URL:
+    try:
+        url = sqlalchemy.make_url(text)
+        driver = url.get_dialect().driver
+    except (SQLAlchemyError, ValueError, ImportError):
+        raise StoreError(f"{_without_password(text)} is no address of a database") from None
+    if url.get_backend_name() not in ("sqlite", "postgresql") or driver not in ("pysqlite", "psycopg"):
+        raise StoreError("the database is sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME")
+    if driver == "pysqlite" and (not url.database or url.database == ":memory:" or url.query):
+        raise StoreError("SQLite's database is a file: sqlite:///FILE")
+    return url
+
+
+def _without_password(text: str) -> str:
+    return text.partition(":")[0][:20] + ":…"
+
+
+def _sqlite_engine(url: URL, mode: str) -> Engine:
+    engine = sqlalchemy.create_engine(url, poolclass=NullPool, connect_args={"isolation_level": None})
+    pragmas = (*_SQLITE_PRAGMAS, "query_only = ON") if mode == "read" else _SQLITE_PRAGMAS
+    begin = "BEGIN" if mode == "read" else "BEGIN IMMEDIATE"
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _record: Any) -> None:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgres_engine(url: URL, mode: str) -> Engine:
+    engine = sqlalchemy.create_engine(url, poolclass=NullPool, connect_args=_POSTGRES)
+    if mode == "read":  # one snapshot for all statements of a question
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine
+
+
+def emptied_log(connection: Connection) -> bool:
+    """Whether nothing stands in SQLite's log any more. True for PostgreSQL, whose log is its own affair."""
+    driver: Any = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        return True
+    with translated():
+        busy: int = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return busy == 0
+
+
+def make_file(name: str) -> None:
+    """The file that SQLite is to use, readable by its owner alone, in WAL mode. Raises StoreError."""
+    if sqlite3.sqlite_version_info < _SQLITE_AT_LEAST:
+        raise StoreError(f"SQLite is {sqlite3.sqlite_version}; it must be 3.35 or newer")
+    try:
+        os.close(os.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise Unavailable(f"the database {name} cannot be opened: {error.strerror}") from error
+    with translated(), contextlib.closing(sqlite3.connect(name, timeout=_WAIT_S)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")

@@ -1,0 +1,293 @@
+"""Hooks, their versions and what was found of these: one tenant's questions. Every change adds 1 to its revision."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NotRequired, TypedDict, Unpack
+
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, func
+
+from tenants import schema
+from tenants.errors import Missing, Taken, TooMany
+from tenants.records import Check, Draft, Hook, Mode, Version
+from tenants.register import settings_in
+from tenants.rows import Rows
+from tenants.stamps import id_after, now_ms
+
+_HOOKS = schema.hooks
+_VERSIONS = schema.versions
+_CHECKS = schema.checks
+_LIVE_COLUMNS = tuple(
+    column.label(f"v_{column.name}") for column in _VERSIONS.c if column.name not in ("tenant_id", "hook_id")
+)
+
+
+class _Unset(enum.Enum):
+    UNSET = enum.auto()
+
+
+UNSET: Final = _Unset.UNSET
+Unset = Literal[_Unset.UNSET]
+
+
+class NewHook(TypedDict):
+    """What a hook is made with."""
+
+    name: str
+    trigger_id: str
+    enabled: bool
+    draft: Draft
+    order: NotRequired[int]
+    mode: NotRequired[Mode | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookChanges:
+    """What is to become of a hook; UNSET stays as it is."""
+
+    name: str | Unset = UNSET
+    enabled: bool | Unset = UNSET
+    order: int | Unset = UNSET
+    mode: Mode | Unset | None = UNSET
+    draft: Draft | Unset = UNSET
+
+
+def create(rows: Rows, **new: Unpack[NewHook]) -> Hook:
+    """A new hook with its first version. Raises Taken, TooMany."""
+    settings = settings_in(rows)
+    if rows.count(_HOOKS) >= settings.most_hooks:
+        raise TooMany(f"there are {settings.most_hooks} hooks, the most that there may be", what="hook")
+    last = rows.execute(rows.select(_HOOKS, _HOOKS.c.hook_id).order_by(_HOOKS.c.hook_id.desc()).limit(1)).scalar()
+    hook_id, now = id_after(last), now_ms()
+    values = {
+        "hook_id": hook_id,
+        "name": new["name"],
+        "trigger_id": new["trigger_id"],
+        "enabled": new["enabled"],
+        "run_order": new.get("order", 0),
+        "mode": new.get("mode"),
+        "version": 1,
+        "created_ms": now,
+        "updated_ms": now,
+    }
+    try:
+        rows.execute(rows.insert(_HOOKS), values)
+    except Taken:
+        raise _taken(new["name"]) from None
+    _add_version(rows, hook_id, 1, new["draft"])
+    if new["enabled"] and not settings.multiple_hooks:
+        _disable_others(rows, hook_id, new["trigger_id"])
+    _count_change(rows)
+    return get(rows, hook_id)
+
+
+def get(rows: Rows, hook_id: str) -> Hook:
+    """The hook of that id. Raises Missing."""
+    return _one(_found(rows, _live(rows, _HOOKS.c.hook_id == hook_id)))
+
+
+def named(rows: Rows, name: str) -> Hook:
+    """The hook of that name. Raises Missing."""
+    return _one(_found(rows, _live(rows, _HOOKS.c.name == name)))
+
+
+def page(
+    rows: Rows, *, trigger_id: str | None = None, enabled: bool | None = None, start: int = 0, limit: int | None = None
+) -> tuple[list[Hook], int]:
+    """Hooks from the one of number `start` on, the oldest first; and how many there are."""
+    conditions = [] if trigger_id is None else [_HOOKS.c.trigger_id == trigger_id]
+    conditions += [] if enabled is None else [_HOOKS.c.enabled.is_(enabled)]
+    chosen = _live(rows, *conditions).offset(start or None).limit(limit)
+    return _found(rows, chosen), rows.count(_HOOKS, *conditions)
+
+
+def enabled_of(rows: Rows, trigger_id: str) -> list[Hook]:
+    """The hooks that run at a point, in their order."""
+    there = (_HOOKS.c.trigger_id == trigger_id, _HOOKS.c.enabled.is_(True))
+    return _found(rows, _live(rows, *there, order=(_HOOKS.c.run_order, _HOOKS.c.hook_id)))
+
+
+def change(rows: Rows, hook_id: str, changes: HookChanges) -> Hook:
+    """The hook, changed. One that is enabled puts the others of its point out, unless its tenant has several at once.
+
+    A draft whose source and dependencies are those of the live version makes no new one. Raises Missing, Taken.
+    """
+    hook = get(rows, hook_id)
+    values = _wanted(hook, changes)
+    if changes.draft is not UNSET:
+        values |= _draft_values(rows, hook, changes.draft)
+    alone = changes.enabled is True and not settings_in(rows).multiple_hooks
+    others = _disable_others(rows, hook_id, hook.trigger_id) if alone else 0
+    if values:
+        _update(rows, hook_id, values)
+    if values or others:
+        _count_change(rows)
+    return get(rows, hook_id)
+
+
+def remove(rows: Rows, hook_id: str) -> None:
+    """Ends a hook, its versions and its secrets. Raises Missing."""
+    for table in (schema.secrets, _CHECKS, _VERSIONS):
+        rows.execute(rows.delete(table).where(table.c.hook_id == hook_id))
+    if rows.execute(rows.delete(_HOOKS).where(_HOOKS.c.hook_id == hook_id)).rowcount == 0:
+        raise _missing()
+    _count_change(rows)
+
+
+def revision(rows: Rows) -> int:
+    """How many changes the tenant's hooks have had. Raises Missing."""
+    found = rows.execute(rows.select(schema.tenants, schema.tenants.c.revision)).scalar()
+    if found is None:
+        raise Missing("there is no such tenant", what="tenant")
+    return int(found)
+
+
+def versions(rows: Rows, hook_id: str) -> list[Version]:
+    """All versions of a hook, the newest first. Raises Missing."""
+    chosen = rows.select(_VERSIONS).where(_VERSIONS.c.hook_id == hook_id).order_by(_VERSIONS.c.number.desc())
+    found = [_version(row) for row in rows.execute(chosen).mappings()]
+    if not found:
+        raise _missing()
+    return found
+
+
+def version(rows: Rows, hook_id: str, number: int) -> Version:
+    """One version of a hook. Raises Missing."""
+    same = and_(_VERSIONS.c.hook_id == hook_id, _VERSIONS.c.number == number)
+    row = rows.execute(rows.select(_VERSIONS).where(same)).mappings().first()
+    if row is None:
+        raise Missing(f"the hook has no version {number}", what="version")
+    return _version(row)
+
+
+def deploy(rows: Rows, hook_id: str, number: int) -> Hook:
+    """Makes an old version the live one. Raises Missing."""
+    hook = get(rows, hook_id)
+    version(rows, hook_id, number)
+    if hook.version.number != number:
+        _update(rows, hook_id, {"version": number})
+        _count_change(rows)
+    return get(rows, hook_id)
+
+
+def check_of(rows: Rows, hook_id: str, number: int, compiler: str) -> Check | None:
+    """What that compiler made of a version, if it was asked."""
+    row = rows.execute(rows.select(_CHECKS).where(_same_check(hook_id, number, compiler))).mappings().first()
+    if row is None:
+        return None
+    diagnostics, warnings = tuple(row["diagnostics"]), tuple(row["warnings"])
+    return Check(compiler=compiler, code=row["code"], diagnostics=diagnostics, warnings=warnings)
+
+
+def keep_check(rows: Rows, hook_id: str, number: int, check: Check) -> None:
+    """Keeps what a compiler made of a version, in place of what it made before. Raises Missing."""
+    rows.execute(rows.delete(_CHECKS).where(_same_check(hook_id, number, check.compiler)))
+    values = {"hook_id": hook_id, "number": number, "compiler": check.compiler, "code": check.code}
+    found = {"diagnostics": list(check.diagnostics), "warnings": list(check.warnings)}
+    try:
+        rows.execute(rows.insert(_CHECKS), values | found)
+    except Missing:
+        raise Missing(f"the hook has no version {number}", what="version") from None
+
+
+def _live(
+    rows: Rows, *conditions: ColumnElement[bool], order: Sequence[ColumnElement[Any]] = (_HOOKS.c.hook_id,)
+) -> Select[Any]:
+    """Hooks with their live versions, the oldest first unless they have an `order`."""
+    live = and_(_VERSIONS.c.hook_id == _HOOKS.c.hook_id, _VERSIONS.c.number == _HOOKS.c.version)
+    chosen = rows.select(_HOOKS, *_HOOKS.c, *_LIVE_COLUMNS, beside=_VERSIONS)
+    return chosen.where(live, *conditions).order_by(*order)
+
+
+def _found(rows: Rows, chosen: Select[Any]) -> list[Hook]:
+    return [_hook(row) for row in rows.execute(chosen).mappings()]
+
+
+def _one(found: list[Hook]) -> Hook:
+    if not found:
+        raise _missing()
+    return found[0]
+
+
+def _missing() -> Missing:
+    return Missing("there is no such hook", what="hook")
+
+
+def _taken(name: str) -> Taken:
+    return Taken(f"there is a hook {name} already", what="hook")
+
+
+def _wanted(hook: Hook, changes: HookChanges) -> dict[str, Any]:
+    """Columns that are to have another value."""
+    wanted = {"name": changes.name, "enabled": changes.enabled, "run_order": changes.order, "mode": changes.mode}
+    today = {"name": hook.name, "enabled": hook.enabled, "run_order": hook.order, "mode": hook.mode}
+    return {name: value for name, value in wanted.items() if value is not UNSET and value != today[name]}
+
+
+def _draft_values(rows: Rows, hook: Hook, draft: Draft) -> dict[str, Any]:
+    live = hook.version
+    if draft.source == live.source and dict(draft.dependencies) == dict(live.dependencies):
+        keep_check(rows, hook.id, live.number, draft.check)
+        return {}
+    numbers = rows.select(_VERSIONS, func.max(_VERSIONS.c.number)).where(_VERSIONS.c.hook_id == hook.id)
+    number = 1 + int(rows.execute(numbers).scalar_one())
+    _add_version(rows, hook.id, number, draft)
+    return {"version": number}
+
+
+def _add_version(rows: Rows, hook_id: str, number: int, draft: Draft) -> None:
+    values = {
+        "hook_id": hook_id,
+        "number": number,
+        "source": draft.source,
+        "sha256": hashlib.sha256(draft.source.encode(errors="surrogatepass")).hexdigest(),
+        "dependencies": dict(draft.dependencies),
+        "created_ms": now_ms(),
+        "created_by": draft.created_by,
+    }
+    rows.execute(rows.insert(_VERSIONS), values)
+    keep_check(rows, hook_id, number, draft.check)
+
+
+def _disable_others(rows: Rows, hook_id: str, trigger_id: str) -> int:
+    """How many it were."""
+    others = and_(_HOOKS.c.trigger_id == trigger_id, _HOOKS.c.enabled.is_(True), _HOOKS.c.hook_id != hook_id)
+    return rows.execute(rows.update(_HOOKS).where(others).values(enabled=False, updated_ms=now_ms())).rowcount
+
+
+def _update(rows: Rows, hook_id: str, values: Mapping[str, Any]) -> None:
+    changed = rows.update(_HOOKS).where(_HOOKS.c.hook_id == hook_id).values(**values, updated_ms=now_ms())
+    try:
+        rows.execute(changed)
+    except Taken:
+        raise _taken(values["name"]) from None
+
+
+def _count_change(rows: Rows) -> None:
+    rows.execute(rows.update(schema.tenants).values(revision=schema.tenants.c.revision + 1))
+
+
+def _same_check(hook_id: str, number: int, compiler: str) -> ColumnElement[bool]:
+    return and_(_CHECKS.c.hook_id == hook_id, _CHECKS.c.number == number, _CHECKS.c.compiler == compiler)
+
+
+def _hook(row: RowMapping) -> Hook:
+    live = {key.removeprefix("v_"): value for key, value in row.items() if key.startswith("v_")}
+    return Hook(
+        id=row["hook_id"],
+        name=row["name"],
+        trigger_id=row["trigger_id"],
+        enabled=row["enabled"],
+        order=row["run_order"],
+        mode=row["mode"],
+        version=Version(hook_id=row["hook_id"], **live),
+        created_ms=row["created_ms"],
+        updated_ms=row["updated_ms"],
+    )
+
+
+def _version(row: RowMapping) -> Version:
+    return Version(**{name: value for name, value in row.items() if name != "tenant_id"})

@@ -1,0 +1,1 @@
+"""How the tables came to be: forward only, run when the store opens."""

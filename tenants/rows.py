@@ -1,0 +1,104 @@
+"""The only place where statements are made: one tenant's rows, or everything.
+
+`Rows` adds the tenant to whatever it makes, so a question cannot forget it. `Everything` is the operator's view; which
+functions take it is a list in a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import sqlalchemy
+from sqlalchemy import ColumnElement, Connection, CursorResult, Delete, Executable, Insert, Select, Table, Update, func
+
+from tenants import schema
+from tenants.database import translated
+from tenants.errors import Missing
+
+Values = Mapping[str, Any]
+S = TypeVar("S", bound=Executable)
+
+
+class _Asking:
+    """A connection with its transaction open."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.destroyed = False  # something must not be readable in the files either, once this is committed
+
+    def execute(self, statement: Executable, values: Values | Sequence[Values] | None = None) -> CursorResult[Any]:
+        """The statement's result; of an insert, with `values` for its row or rows. Raises StoreError."""
+        with translated():
+            return cast("CursorResult[Any]", self._connection.execute(statement, values))
+
+
+class Rows(_Asking):
+    """One tenant's rows."""
+
+    def __init__(self, connection: Connection, tenant_id: str) -> None:
+        super().__init__(connection)
+        self.tenant_id = tenant_id
+
+    def select(self, table: Table, *columns: ColumnElement[Any], beside: Table | None = None) -> Select[Any]:
+        """All columns of `table`, or `columns` of it and of the table `beside` it, which where() is to join."""
+        tables = [table] if beside is None else [table, beside]
+        return sqlalchemy.select(*(columns or [table])).where(*map(self._own, tables))
+
+    def insert(self, table: Table) -> Insert:
+        """An insert that carries the tenant."""
+        return sqlalchemy.insert(table).values(tenant_id=self.tenant_id)
+
+    def update(self, table: Table) -> Update:
+        """An update of the tenant's rows."""
+        return sqlalchemy.update(table).where(self._own(table))
+
+    def delete(self, table: Table) -> Delete:
+        """A delete of the tenant's rows."""
+        return sqlalchemy.delete(table).where(self._own(table))
+
+    def count(self, table: Table, *conditions: ColumnElement[bool]) -> int:
+        """How many rows."""
+        return int(self.execute(self.select(table, func.count()).where(*conditions)).scalar_one())
+
+    def lock(self) -> None:
+        """One write of a tenant at a time, on PostgreSQL. Raises Missing."""
+        mine = self.select(schema.tenants, schema.tenants.c.tenant_id).with_for_update()
+        if self.execute(mine).first() is None:
+            raise Missing("there is no such tenant", what="tenant")
+
+    def _own(self, table: Table) -> ColumnElement[bool]:
+        return table.c.tenant_id == self.tenant_id
+
+
+class Everything(_Asking):
+    """The operator's view: all tenants' rows."""
+
+    def of(self, tenant_id: str) -> Rows:
+        """One tenant's rows, in the same transaction."""
+        return Rows(self._connection, tenant_id)
+
+    def select(self, table: Table, *columns: ColumnElement[Any]) -> Select[Any]:
+        """All columns of `table`, or `columns`."""
+        return _named(sqlalchemy.select(*(columns or [table])).select_from(table))
+
+    def insert(self, table: Table) -> Insert:
+        """An insert."""
+        return _named(sqlalchemy.insert(table))
+
+    def update(self, table: Table) -> Update:
+        """An update of any row."""
+        return _named(sqlalchemy.update(table))
+
+    def delete(self, table: Table) -> Delete:
+        """A delete of any row."""
+        return _named(sqlalchemy.delete(table))
+
+    def count(self, table: Table, *conditions: ColumnElement[bool]) -> int:
+        """How many rows."""
+        return int(self.execute(self.select(table, func.count()).where(*conditions)).scalar_one())
+
+
+def _named(statement: S) -> S:
+    """Marked as the operator's, for the test that reads all others."""
+    return statement.execution_options(everything=True)

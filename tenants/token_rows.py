@@ -1,0 +1,98 @@
+"""API tokens: what is known of each, found by the digest of its text. A token given for another one ends with it."""
+
+from __future__ import annotations
+
+from sqlalchemy import RowMapping, or_
+
+from tenants import schema
+from tenants.errors import Missing
+from tenants.records import Token
+from tenants.rows import Everything, Rows
+
+_TOKENS = schema.tokens
+_OPERATORS = _TOKENS.c.tenant_id.is_(None)
+_GIVEN_BY_HAND = _TOKENS.c.parent_id.is_(None)
+
+
+def create(rows: Rows, token: Token, digest: bytes) -> None:
+    """Keeps a tenant's token. Raises Taken; Missing of a parent that has ended."""
+    try:
+        rows.execute(rows.insert(_TOKENS), _values(token, digest))
+    except Missing:
+        raise Missing("the token that it is given for has ended", what="token") from None
+
+
+def listed(rows: Rows) -> list[Token]:
+    """The tenant's tokens, the oldest first, without those that were given for another."""
+    chosen = rows.select(_TOKENS).where(_GIVEN_BY_HAND).order_by(_TOKENS.c.token_id)
+    return [_token(row) for row in rows.execute(chosen).mappings()]
+
+
+def remove(rows: Rows, token_id: str) -> None:
+    """Ends a token and those given for it. Raises Missing."""
+    rows.execute(rows.delete(_TOKENS).where(_TOKENS.c.parent_id == token_id))
+    if rows.execute(rows.delete(_TOKENS).where(_TOKENS.c.token_id == token_id)).rowcount == 0:
+        raise _missing()
+
+
+def by_digest(everything: Everything, digest: bytes) -> Token:
+    """Anybody's token. Raises Missing."""
+    row = everything.execute(everything.select(_TOKENS).where(_TOKENS.c.digest == digest)).mappings().first()
+    if row is None:
+        raise _missing()
+    return _token(row)
+
+
+def create_operator(everything: Everything, token: Token, digest: bytes) -> None:
+    """Keeps an operator's token. Raises Taken."""
+    everything.execute(everything.insert(_TOKENS), _values(token, digest) | {"tenant_id": None})
+
+
+def operators(everything: Everything) -> list[Token]:
+    """The operators' tokens, the oldest first."""
+    chosen = everything.select(_TOKENS).where(_OPERATORS).order_by(_TOKENS.c.token_id)
+    return [_token(row) for row in everything.execute(chosen).mappings()]
+
+
+def remove_operator(everything: Everything, token_id: str) -> None:
+    """Ends an operator's token. Raises Missing."""
+    ended = everything.delete(_TOKENS).where(_OPERATORS, _TOKENS.c.token_id == token_id)
+    if everything.execute(ended).rowcount == 0:
+        raise _missing()
+
+
+def purge_expired(everything: Everything, now_ms: int) -> int:
+    """Ends the tokens whose time is over, and those given for them; how many these were."""
+    over = _TOKENS.c.expires_ms <= now_ms
+    parents = everything.select(_TOKENS, _TOKENS.c.token_id).where(over)
+    given = everything.delete(_TOKENS).where(or_(over, _TOKENS.c.parent_id.in_(parents)), ~_GIVEN_BY_HAND)
+    ended = everything.execute(given).rowcount
+    return ended + everything.execute(everything.delete(_TOKENS).where(over)).rowcount
+
+
+def _missing() -> Missing:
+    return Missing("there is no such token", what="token")
+
+
+def _values(token: Token, digest: bytes) -> dict[str, object]:
+    return {
+        "token_id": token.id,
+        "name": token.name,
+        "scopes": sorted(token.scopes),
+        "created_ms": token.created_ms,
+        "expires_ms": token.expires_ms,
+        "parent_id": token.parent_id,
+        "digest": digest,
+    }
+
+
+def _token(row: RowMapping) -> Token:
+    return Token(
+        id=row["token_id"],
+        tenant_id=row["tenant_id"],
+        name=row["name"],
+        scopes=frozenset(row["scopes"]),
+        created_ms=row["created_ms"],
+        expires_ms=row["expires_ms"],
+        parent_id=row["parent_id"],
+    )

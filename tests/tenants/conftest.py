@@ -1,0 +1,230 @@
+"""A store on SQLite and on PostgreSQL, and an ear on every statement that reaches either."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import BindParameter, Delete, Engine, Insert, Select, Table, Update, event
+from sqlalchemy.sql import operators, visitors
+
+from tenants import hooks, register
+from tenants.records import Check, Draft, Hook, SealedKey, Settings, Tenant
+from tenants.store import Store
+
+POINT = "post-change-password"
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[str]:
+    """The folder of the socket of a PostgreSQL of our own, which keeps nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    user = _somebody() if os.geteuid() == 0 else None
+    if user:
+        shutil.chown(folder, user)
+    programs = _programs()
+
+    def run(name: str, *arguments: str) -> None:
+        with (folder / "said").open("ab") as said:
+            subprocess.run(
+                [programs / name, "-D", folder / "data", *arguments], user=user, cwd=folder, stdout=said, check=True
+            )
+
+    run("initdb", "-A", "trust", "-U", "hookcell", "-E", "UTF8", "--no-locale", "--no-sync")
+    run("pg_ctl", "start", "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -c listen_addresses= -c fsync=off")
+    yield str(folder)
+    run("pg_ctl", "stop", "-w", "-m", "immediate")
+    shutil.rmtree(folder)
+
+
+def _programs() -> Path:
+    """Where PostgreSQL's programs are; Debian has its own place for them."""
+    for attempt in range(2):
+        found = [shutil.which("initdb"), *Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+        if there := [Path(name).resolve().parent for name in found if name]:
+            return max(there)
+        if attempt == 0 and os.geteuid() == 0 and shutil.which("apt-get"):
+            subprocess.run(["apt-get", "update", "-q"], check=False, capture_output=True)
+            subprocess.run(["apt-get", "install", "-y", "-q", "postgresql"], check=False, capture_output=True)
+    pytest.fail("PostgreSQL's programs (initdb, pg_ctl, postgres) are not here: install the package postgresql")
+
+
+def _somebody() -> str:
+    """Whom PostgreSQL runs as: it refuses root."""
+    names = {line.partition(":")[0] for line in Path("/etc/passwd").read_text().splitlines()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: str) -> Iterator[str]:
+    """The address of an empty database."""
+    name = f"store{next(NUMBERS)}"
+    server = f"host={postgres_cluster} user=hookcell dbname=postgres"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    yield f"postgresql+psycopg://hookcell@/{name}?host={postgres_cluster}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/store.db"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The address of an empty database of SQLite."""
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[str], Store]]:
+    """`opened(url)`: an open store; closed at the test's end."""
+    stores: list[Store] = []
+
+    def open_(url: str) -> Store:
+        stores.append(Store(url))
+        stores[-1].open()
+        return stores[-1]
+
+    yield open_
+    for store in stores:
+        store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A store whose answers are waited for."""
+
+    store: Store
+
+    def read(self, tenant: Tenant, question: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return self._wait(self.store.read(tenant.id, question, *args, **kwargs))
+
+    def write(self, tenant: Tenant, change: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return self._wait(self.store.write(tenant.id, change, *args, **kwargs))
+
+    def read_all(self, question: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return self._wait(self.store.read_all(question, *args, **kwargs))
+
+    def write_all(self, change: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return self._wait(self.store.write_all(change, *args, **kwargs))
+
+    def tenant(self, name: str, **settings: Any) -> Tenant:
+        """A new tenant."""
+        key = SealedKey(master_key_id="m1", wrapped=f"wrapped key of {name}".encode())
+        made: Tenant = self.write_all(register.create, name, Settings(**settings), key)
+        return made
+
+    def hook(self, tenant: Tenant, name: str, source: str = "def hook(): pass", **fields: Any) -> Hook:
+        """A new hook: of one point and not enabled, unless `fields` say otherwise."""
+        new = {"trigger_id": POINT, "enabled": False, "draft": draft_of(source)}
+        made: Hook = self.write(tenant, hooks.create, name=name, **new | fields)
+        return made
+
+    @staticmethod
+    def _wait(future: Future[Any]) -> Any:
+        return future.result(60)
+
+
+@pytest.fixture
+def asked(url: str, opened: Callable[[str], Store]) -> Asked:
+    """A store on an empty database, of either kind."""
+    return Asked(opened(url))
+
+
+@pytest.fixture
+def asked_sqlite(sqlite_url: str, opened: Callable[[str], Store]) -> Asked:
+    """A store on an empty database of SQLite."""
+    return Asked(opened(sqlite_url))
+
+
+@pytest.fixture
+def asked_of() -> type[Asked]:
+    """The class of `asked`: `asked_of(store)`."""
+    return Asked
+
+
+@pytest.fixture
+def acme(asked: Asked) -> Tenant:
+    """A tenant of that store."""
+    return asked.tenant("acme")
+
+
+def draft_of(source: str, dependencies: dict[str, str] | None = None, compiler: str = "c1") -> Draft:
+    check = Check(compiler=compiler, code=b"code of it", warnings=({"rule": "w"},))
+    return Draft(source=source, dependencies=dependencies or {}, check=check, created_by="tests")
+
+
+@pytest.fixture
+def draft() -> Callable[..., Draft]:
+    """`draft(source, dependencies={}, compiler="c1")`, accepted."""
+    return draft_of
+
+
+@pytest.fixture(autouse=True)
+def ear() -> Iterator[list[str]]:
+    """Reads every statement before it is run: an AssertionError for one that forgets the tenant. The tables it saw."""
+    heard: list[str] = []
+
+    def listen(_connection: Any, statement: Any, *_parameters: Any) -> None:
+        heard.extend(tables_of_one_tenant(statement))
+
+    event.listen(Engine, "before_execute", listen)
+    yield heard
+    event.remove(Engine, "before_execute", listen)
+
+
+def tables_of_one_tenant(statement: Any) -> list[str]:
+    """The tables with a tenant_id that a statement is about, each asserted to be asked for one tenant alone."""
+    if not isinstance(statement, Select | Insert | Update | Delete):
+        return []
+    if statement.get_execution_options().get("everything"):
+        return []
+    found = []
+    for part in visitors.iterate(statement):
+        if isinstance(part, Select | Insert | Update | Delete):
+            for table in _tables(part):
+                assert _tells_tenant(part, table), f"{type(part).__name__} of {table.name} forgets the tenant"
+                found.append(table.name)
+    return found
+
+
+def _tables(statement: Any) -> list[Table]:
+    tables = statement.get_final_froms() if isinstance(statement, Select) else [statement.table]
+    parts = [part for table in tables for part in visitors.iterate(table)]
+    return [part for part in parts if isinstance(part, Table) and "tenant_id" in part.c]
+
+
+def _tells_tenant(statement: Any, table: Table) -> bool:
+    if isinstance(statement, Insert):
+        told = {getattr(name, "name", name): given.value for name, given in (statement._values or {}).items()}
+        return isinstance(told.get("tenant_id"), str)
+    where = statement.whereclause
+    conditions = [] if where is None else getattr(where, "clauses", [where])
+    assert where is None or getattr(where, "operator", None) in (operators.and_, operators.eq)
+    return any(_is_one_tenant(condition, table) for condition in conditions)
+
+
+def _is_one_tenant(condition: Any, table: Table) -> bool:
+    return (
+        getattr(condition, "operator", None) is operators.eq
+        and condition.left is table.c.tenant_id
+        and isinstance(condition.right, BindParameter)
+        and isinstance(condition.right.value, str)
+    )

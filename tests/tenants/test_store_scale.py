@@ -1,0 +1,110 @@
+"""What is asked of the store stays as quick with ten thousand tenants: no question reads a whole table."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from tenants import hooks, log_events, register, schema, secret_values, token_rows
+from tenants.hooks import HookChanges
+from tenants.records import Draft, Tenant, Token
+
+
+@pytest.fixture
+def heard() -> Iterator[list[tuple[str, Any]]]:
+    """Each statement with its values, as the driver gets it."""
+    statements: list[tuple[str, Any]] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, values: Any, *_rest: Any) -> None:
+        statements.append((statement, values))
+
+    event.listen(Engine, "before_cursor_execute", listen)
+    yield statements
+    event.remove(Engine, "before_cursor_execute", listen)
+
+
+def plans(file: Path, statements: list[tuple[str, Any]]) -> dict[str, str]:
+    """How SQLite finds the rows of each statement, by statement."""
+    found = {}
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        for statement, values in statements:
+            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+                one = values[0] if isinstance(values, list) else values
+                steps = connection.execute(f"EXPLAIN QUERY PLAN {statement}", one).fetchall()
+                found[statement] = "; ".join(step[3] for step in steps)
+    return found
+
+
+def ask_all(asked: Any, tenant: Tenant, draft: Callable[..., Draft]) -> None:
+    """Every question and change of a tenant."""
+    hook = asked.hook(tenant, "one", enabled=True)
+    asked.write(tenant, hooks.change, hook.id, HookChanges(draft=draft("new"), name="two", enabled=True))
+    asked.write(tenant, hooks.deploy, hook.id, 1)
+    for question, *arguments in (
+        (hooks.get, hook.id), (hooks.named, "two"), (hooks.page,), (hooks.enabled_of, "p"), (hooks.versions, hook.id),
+        (hooks.revision,), (hooks.check_of, hook.id, 1, "c1"), (secret_values.names, hook.id),
+        (secret_values.names_by_hook,), (secret_values.data_key,), (token_rows.listed,), (log_events.after, "", 5),
+        (log_events.search, None),
+    ):  # fmt: skip
+        asked.read(tenant, question, *arguments)
+    asked.read(tenant, hooks.page, trigger_id="p", enabled=True, start=1, limit=2)
+    asked.write(tenant, secret_values.put, hook.id, {"A": b""}, 20)
+    event = asked.write(tenant, log_events.append, type="x")
+    asked.read(tenant, log_events.get, event.log_id)
+    token = Token(id="1", tenant_id=tenant.id, name="t", scopes=frozenset(), created_ms=1, expires_ms=2)
+    asked.write(tenant, token_rows.create, token, b"digest")
+    asked.read_all(token_rows.by_digest, b"digest")
+    asked.write(tenant, token_rows.remove, "1")
+    asked.read_all(register.named, "acme")
+    asked.read_all(register.by_id, tenant.id)
+    asked.write_all(register.change, tenant.id, tenant.settings)
+    asked.write(tenant, hooks.remove, hook.id)
+    asked.write_all(register.remove, tenant.id)
+
+
+def test_every_question_of_a_tenant_is_a_search_in_an_index(
+    asked_sqlite: Any, tmp_path: Path, heard: list[tuple[str, Any]], draft: Callable[..., Draft]
+) -> None:
+    """No table is scanned."""
+    tenant = asked_sqlite.tenant("acme")
+    heard.clear()
+    ask_all(asked_sqlite, tenant, draft)
+    found = plans(tmp_path / "store.db", heard)
+
+    assert len(found) > 35
+    assert {} == {statement: plan for statement, plan in found.items() if "SCAN" in plan}
+    enabled = [plan for text, plan in found.items() if "ORDER BY hooks.run_order" in text]
+    assert enabled
+    assert all("SEARCH hooks USING INDEX ix_hooks_tenant_id_trigger_id_enabled" in plan for plan in enabled), enabled
+
+
+def test_a_list_is_sorted_by_its_index(asked_sqlite: Any, tmp_path: Path, heard: list[tuple[str, Any]]) -> None:
+    """A page of the log does not sort the whole of it first."""
+    tenant = asked_sqlite.tenant("acme")
+    heard.clear()
+    for sort in ("date:1", "date:-1"):
+        asked_sqlite.read(tenant, log_events.search, None, sort=sort)
+    asked_sqlite.read(tenant, log_events.after, "", 5)
+    asked_sqlite.read(tenant, hooks.page)
+
+    assert {} == {
+        statement: plan for statement, plan in plans(tmp_path / "store.db", heard).items() if "B-TREE" in plan
+    }
+
+
+def test_a_sweep_looks_at_each_tenants_index(asked_sqlite: Any, tmp_path: Path, heard: list[tuple[str, Any]]) -> None:
+    """Tenants are gone through, their events are not."""
+    tenant = asked_sqlite.tenant("acme")
+    for _ in range(3):
+        asked_sqlite.write(tenant, log_events.append, type="x")
+    heard.clear()
+    asked_sqlite.write_all(log_events.sweep, 0, 1)
+    scans = {plan for plan in plans(tmp_path / "store.db", heard).values() if f"SCAN {schema.log_events.name}" in plan}
+
+    assert set() == scans
