@@ -12,6 +12,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14)
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$name -c '$(SUPPORTED)' 2>/dev/null && echo $$name && break; done)
 AT_LEAST ?= 1
+OTHERS ?= 4
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test lint test-all card lock clean
@@ -29,7 +30,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 test-all: $(VENV)/.dev
-	$(BIN)/python tests/every_python.py --at-least $(AT_LEAST)
+	$(BIN)/python tests/every_python.py --at-least $(AT_LEAST) --others $(OTHERS)
 
 card: $(VENV)/.dev
 	$(BIN)/python tests/language/card.py

@@ -183,7 +183,7 @@ class ClientConfig(BaseSettings):
     server: str = "http://127.0.0.1:8787"
     token: Annotated[str | None, Field(repr=False)] = None
     tenant: str | None = None
-    ca_file: str | None = None  # PEM: certificate authorities that are trusted beside the public ones
+    ca_file: str | None = None  # PEM: certificate authorities that are trusted, instead of the public ones
 
 
 def _unknown_names(fields: Iterable[str]) -> list[str]:

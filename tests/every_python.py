@@ -29,13 +29,15 @@ def main() -> int:
     """Test on each; the status is 1 when a test fails or there are fewer versions than asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--at-least", type=int, default=1, help="how many versions there must be")
-    wanted = parser.parse_args().at_least
-    found = find_pythons()
+    parser.add_argument("--others", type=int, default=len(MINORS), help="how many others to test on, the newest first")
+    asked = parser.parse_args()
+    wanted, found = asked.at_least, find_pythons()
     print(f"CPython here: {', '.join(f'3.{minor} ({path})' for minor, path in found.items()) or 'none'}", flush=True)
     if len(found) < wanted:
         print(f"found {len(found)} versions of CPython 3.11 to 3.14; at least {wanted} are needed", file=sys.stderr)
         return 1
     own = found.pop(sys.version_info.minor, None)
+    found = dict(list(found.items())[-asked.others :])
     failed = [minor for minor, python in found.items() if not passes(minor, python)]
     for minor in found:
         print(f"CPython 3.{minor}: {'failed' if minor in failed else 'passed'}")

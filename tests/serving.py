@@ -60,6 +60,11 @@ class Serving:
         assert 201 == made.status_code, made.text
         return str(made.json()["token"])
 
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+
     def stop(self) -> int:
         """Tell it to end; its exit status."""
         self.process.send_signal(signal.SIGTERM)

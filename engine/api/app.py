@@ -1,7 +1,9 @@
 """The server: everything it holds open, and the routes over it.
 
-async with open_services(config) as services:
-    app = make_app(services)
+    async with Engine(config) as engine, open_services(config, engine) as services:
+        app = make_app(services)
+
+What is opened last is closed first.
 """
 
 from __future__ import annotations
@@ -61,8 +63,8 @@ _ROUTES = (
 
 
 @contextlib.asynccontextmanager
-async def open_services(config: Config) -> AsyncIterator[Services]:
-    """The store, the vault and the engine, until the block ends. Raises EngineError, StoreError."""
+async def open_services(config: Config, engine: Engine) -> AsyncIterator[Services]:
+    """The store and the vault, until the block ends; with the engine, which is up. Raises EngineError, StoreError."""
     data = Path(config.data)
     store = Store(database_url(config))
     await asyncio.to_thread(store.open)
@@ -70,18 +72,17 @@ async def open_services(config: Config) -> AsyncIterator[Services]:
         vault = await asyncio.to_thread(open_vault, store, data / "master.key", config.master_key)
         tokens_ = Tokens(store)
         await asyncio.to_thread(tokens_.first_start, data / "operator.token")
-        async with Engine(config) as engine:
-            services = Services(
-                config=config,
-                store=store,
-                vault=vault,
-                engine=engine,
-                checker=Checker(engine, fingerprint()),
-                tokens=tokens_,
-                rates=Rates(config),
-            )
-            async with keep_sweeping(store, config):
-                yield services
+        services = Services(
+            config=config,
+            store=store,
+            vault=vault,
+            engine=engine,
+            checker=Checker(engine, fingerprint()),
+            tokens=tokens_,
+            rates=Rates(config),
+        )
+        async with keep_sweeping(store, config):
+            yield services
     finally:
         await asyncio.to_thread(store.close)
 

@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     import socket
 
+    from engine.app import Engine
     from engine.config import Config
 
 _TOKEN_FILE = "operator.token"  # noqa: S105 - its name; in the data folder; written at the first start
@@ -80,16 +81,30 @@ def _bound(config: Config) -> socket.socket:
 async def _serve(config: Config, listening: socket.socket) -> None:
     """Everything opened, in order, the port last; closed the other way round when a signal comes."""
     import asyncio
+    import importlib
     import signal
 
-    from engine.api.app import make_app, open_services
-    from engine.server import Server
+    from engine.app import Engine
 
     loop, starting = asyncio.get_running_loop(), asyncio.current_task()
     assert starting is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, starting.cancel)
-    async with open_services(config) as services:
+    importing = asyncio.create_task(asyncio.to_thread(importlib.import_module, "engine.api.app"))
+    async with Engine(config) as engine:  # whose zygote starts while the API is imported
+        await importing
+        await _listen(config, listening, engine)
+
+
+async def _listen(config: Config, listening: socket.socket, engine: Engine) -> None:
+    import asyncio
+    import signal
+
+    from engine.api.app import make_app, open_services
+    from engine.server import Server
+
+    loop = asyncio.get_running_loop()
+    async with open_services(config, engine) as services:
         server = Server(config, make_app(services), listening)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from engine.api.app import make_app, open_services
+from engine.app import Engine
 from engine.config import Config
 from engine.server import Server as HttpServer
 from engine.tokens import TENANT_SCOPES
@@ -64,7 +65,7 @@ class Server:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with open_services(self.config) as services:
+        async with Engine(self.config) as engine, open_services(self.config, engine) as services:
             self.services = services
             self.app = make_app(services)
             async with listening(self.config, self.app) as self.url:

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from serving import Serving, serving
+
+from engine.cli import main
 
 _PATIENCE_S = 120  # a command that takes longer hangs, on any machine
 
@@ -63,6 +66,29 @@ def hookcell(executable: Path, tmp_path: Path) -> Callable[..., Ran]:
     return run
 
 
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """As `hookcell`, within this process: a command that asks a server spends nearly all its time on starting."""
+
+    def run(*arguments: str | bytes | Path, stdin: bytes = b"", **environment: str) -> Ran:
+        nothing = dict.fromkeys(name for name in os.environ if name.startswith("HOOKCELL_"))
+        runner = CliRunner()
+        with monkeypatch.context() as patched, runner.isolation(stdin, nothing | environment) as (out, err, _):
+            patched.chdir(tmp_path)
+            status = _status_of([os.fsdecode(argument) for argument in arguments])
+            return Ran(status, out.getvalue().decode(), err.getvalue().decode())
+
+    return run
+
+
+def _status_of(arguments: list[str]) -> int:
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    return 0
+
+
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """A server that runs for all tests of this process."""
@@ -79,24 +105,24 @@ def tenant(served: Serving) -> str:
 
 
 @pytest.fixture
-def ask(served: Serving, tenant: str, hookcell: Callable[..., Ran]) -> Callable[..., Ran]:
-    """`hookcell`, told of that server, that tenant and a token of it, by the environment."""
+def ask(served: Serving, tenant: str, command: Callable[..., Ran]) -> Callable[..., Ran]:
+    """`command`, told of that server, that tenant and a token of it, by the environment."""
     token = served.token(tenant)
 
     def run(*arguments: str | bytes | Path, stdin: bytes = b"", **environment: str) -> Ran:
         told = {"HOOKCELL_SERVER": served.url, "HOOKCELL_TOKEN": token, "HOOKCELL_TENANT": tenant}
-        return hookcell(*arguments, stdin=stdin, **told | environment)
+        return command(*arguments, stdin=stdin, **told | environment)
 
     return run
 
 
 @pytest.fixture
-def operate(served: Serving, hookcell: Callable[..., Ran]) -> Callable[..., Ran]:
-    """`hookcell` with the operator's token, and no tenant."""
+def operate(served: Serving, command: Callable[..., Ran]) -> Callable[..., Ran]:
+    """`command` with the operator's token, and no tenant."""
 
     def run(*arguments: str | bytes | Path, stdin: bytes = b"", **environment: str) -> Ran:
         told = {"HOOKCELL_SERVER": served.url, "HOOKCELL_TOKEN": served.operator}
-        return hookcell(*arguments, stdin=stdin, **told | environment)
+        return command(*arguments, stdin=stdin, **told | environment)
 
     return run
 

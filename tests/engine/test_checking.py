@@ -72,9 +72,7 @@ def tenant_of(**settings: Any) -> Tenant:
 
 
 async def stored(access: Access, tenant: Tenant, name: str, draft: Any) -> Any:
-    return await access.write(
-        tenant.id, hooks.create, name=name, trigger_id=POINT, enabled=True, draft=draft
-    )
+    return await access.write(tenant.id, hooks.create, name=name, trigger_id=POINT, enabled=True, draft=draft)
 
 
 async def run(engine: Engine, hook: Hook) -> Any:

@@ -51,7 +51,7 @@ def test_twenty_killed_servers_have_lost_nothing_they_acknowledged(serve: Callab
         server = serve(**ENVIRONMENT)
         if round_ == 0:
             _make_tenants(server)
-        asyncio.run(_write_until_killed(server, acknowledged, round_, chance.randrange(20, 400)))
+        asyncio.run(_write_until_killed(server, acknowledged, round_, chance.randrange(20, 200)))
         assert acknowledged.writes > before, "nothing was acknowledged in this round"
         before = acknowledged.writes
         _check_file(tmp_path / "data" / "hookcell.db")
