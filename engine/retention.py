@@ -9,9 +9,8 @@ import time
 from collections.abc import AsyncIterator
 
 from engine.config import Config
-from tenants import log_events, token_rows
-from tenants.errors import StoreError
-from tenants.rows import Everything
+from tenants import log_events, register, token_rows
+from tenants.errors import Missing, StoreError
 from tenants.store import Store
 
 _log = logging.getLogger("hookcell.retention")
@@ -33,13 +32,35 @@ async def keep_sweeping(store: Store, config: Config) -> AsyncIterator[None]:
 async def _sweep_on(store: Store, config: Config) -> None:
     while True:
         try:
-            await asyncio.wrap_future(store.write_all(sweep, config, int(time.time() * 1000)))
+            await sweep(store, config, int(time.time() * 1000))
         except StoreError as error:
-            _log.warning("old log events were not swept away: %s", error)
+            _log.warning("what is old was not swept away: %s", error)
         await asyncio.sleep(_EVERY_S)
 
 
-def sweep(everything: Everything, config: Config, now_ms: int) -> None:
-    """Remove the log events that are too old or too many, and the tokens that have ended."""
-    log_events.sweep(everything, now_ms - config.log_days * _DAY_MS, config.log_events)
-    token_rows.purge_expired(everything, now_ms)
+async def sweep(store: Store, config: Config, now_ms: int) -> None:
+    """Remove tokens that have ended, what removed tenants left, and log events that are too old or too many: all.
+
+    Each change is a small one, and tenants are gone through in turn: other writes come between. Raises StoreError.
+    """
+    await asyncio.wrap_future(store.write_all(token_rows.purge_expired, now_ms))
+    for tenant_id in await asyncio.wrap_future(store.study_all(register.gone)):
+        await sweep_removed(store, tenant_id)
+    limits = (now_ms - config.log_days * _DAY_MS, config.log_events)
+    while await _sweep_logs(store, limits):
+        pass
+
+
+async def sweep_removed(store: Store, tenant_id: str) -> None:
+    """Take away what a removed tenant left. Raises StoreError."""
+    while await asyncio.wrap_future(store.write_all(register.sweep, tenant_id)):
+        pass
+
+
+async def _sweep_logs(store: Store, limits: tuple[int, int]) -> int:
+    """A part of each log that has too much; how many events were removed."""
+    removed = 0
+    for tenant_id in await asyncio.wrap_future(store.study_all(log_events.overfull, *limits)):
+        with contextlib.suppress(Missing):  # the tenant was removed meanwhile
+            removed += await asyncio.wrap_future(store.write(tenant_id, log_events.sweep, *limits))
+    return removed

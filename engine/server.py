@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import socket
 from collections.abc import Callable, Iterator
 
@@ -10,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from engine.config import Config
+from engine.connections import KEEP_ALIVE_S, Clock, Connection, Door, most_connections
 
 _ANSWERING_S = 20  # for answers under way, when it is told to stop
 _BACKLOG = 2048
@@ -23,19 +26,22 @@ class Server:
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 log_config=None,
+                log_level=logging.ERROR,  # a client's faults are no news of ours, and any client could fill a disk
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
                 backlog=_BACKLOG,
                 ssl_certfile=config.tls_cert,
                 ssl_keyfile=config.tls_key,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=_ANSWERING_S,
             )
         )
+        self._uvicorn.most = most_connections(config.workers)
 
     async def run(self, opened: Callable[[], None]) -> None:
         """Serve until `stop`; `opened` is called once requests are taken."""
@@ -49,7 +55,10 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
+    """uvicorn, but for who lets connections in and who ends it."""
+
     opened: Callable[[], None]
+    most: int  # connections
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -57,5 +66,22 @@ class _Uvicorn(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Without uvicorn's own listening, which bounds nothing."""
+        await self.lifespan.startup()
+        make = functools.partial(
+            Connection, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        self.servers = []
+        self._doors = [Door(each, self.most, make, self.config.ssl) for each in sockets or []]
+        self._clock = Clock(self.server_state.connections)
+        for door in self._doors:
+            door.open(self.config.backlog)
+        self.started = True
         self.opened()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """The doors first. What is overdue ends meanwhile as well."""
+        for door in self._doors:
+            door.close()
+        await super().shutdown(sockets)
+        self._clock.stop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -19,6 +20,8 @@ from pathlib import Path
 from ulid import ULID
 
 from engine.errors import BadConfig, Refusal
+from engine.scopes import OPERATOR as OPERATOR  # noqa: PLC0414 - others take it from here
+from engine.scopes import TENANT_SCOPES as TENANT_SCOPES  # noqa: PLC0414 - likewise
 from tenants import schema, token_rows
 from tenants.errors import Missing, Taken
 from tenants.keyring import is_private, write_private
@@ -27,22 +30,9 @@ from tenants.rows import Everything, Rows
 from tenants.stamps import now_ms
 from tenants.store import Store
 
+_log = logging.getLogger("hookcell.tokens")
+
 PREFIX = "hc_"
-OPERATOR = "operator"  # the scope of operators' tokens: everything, everywhere but /api/v2
-TENANT_SCOPES = (
-    "read:hooks",
-    "create:hooks",
-    "update:hooks",
-    "delete:hooks",
-    "read:logs",
-    "read:executions",
-    "update:executions",
-    "run:triggers",
-    "read:tokens",
-    "create:tokens",
-    "delete:tokens",
-    "read:tenant",
-)
 _TEXT = re.compile(rb"hc_[A-Za-z0-9_-]{43}")
 _DERIVED_S = 86_400  # of a token given at /oauth/token
 _MOST_DERIVED = 1_000  # of one token: more than a day's runs of CI; then the oldest ends
@@ -71,16 +61,28 @@ def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
-def new_token(tenant_id: str | None, name: str, scopes: Iterable[str], *, expires_in: int | None = None) -> NewToken:
-    """A token that the store does not know yet. `expires_in`: seconds; None: never. `tenant_id` None: an operator's."""
+def new_token(
+    tenant_id: str | None,
+    name: str,
+    scopes: Iterable[str],
+    *,
+    expires_in: int | None = None,
+    maker: Token | None = None,
+) -> NewToken:
+    """A token that the store does not know yet. `expires_in`: seconds; None: never. `tenant_id` None: an operator's.
+
+    It does not outlive its maker, where that one ends by itself.
+    """
     now = now_ms()
+    ends = [] if expires_in is None else [now + expires_in * 1000]
+    ends += [maker.expires_ms] if maker and maker.expires_ms is not None else []
     token = Token(
         id=str(ULID()),
         tenant_id=tenant_id,
         name=name,
         scopes=frozenset(scopes),
         created_ms=now,
-        expires_ms=None if expires_in is None else now + expires_in * 1000,
+        expires_ms=min(ends, default=None),
     )
     return NewToken(token, mint())
 
@@ -106,34 +108,49 @@ class Tokens:
     async def derive(self, parent: Token) -> NewToken:
         """A token that may do the same for a day, and ends with its parent. Raises Missing when that has ended."""
         assert parent.tenant_id is not None, "operators' tokens have no tenant to derive a token for"
-        made = new_token(parent.tenant_id, parent.name, parent.scopes, expires_in=_DERIVED_S)
-        ends = min(time for time in (made.token.expires_ms, parent.expires_ms) if time is not None)
-        made = replace(made, token=replace(made.token, parent_id=parent.id, expires_ms=ends))
+        made = new_token(parent.tenant_id, parent.name, parent.scopes, expires_in=_DERIVED_S, maker=parent)
+        made = replace(made, token=replace(made.token, parent_id=parent.id))
         await asyncio.wrap_future(self._store.write(parent.tenant_id, _keep_derived, made))
         return made
 
     def first_start(self, path: Path) -> bool:
-        """Makes the first operator's token, if there is none; its text goes into a file that only its owner reads.
+        """Makes an operator's token, if none is valid; its text goes into a file that only its owner reads.
 
-        The file is on the disk before the store knows the token: whatever stops a start in between, the next one
-        takes the token from the file. Whether there was anything to do. Raises BadConfig for a file of other make.
+        Whether there was anything to do. Raises BadConfig for a file of other make.
         """
-        if any(is_valid(token) for token in self._store.read_all(token_rows.operators).result()):
-            return False
-        made = new_token(None, "first operator", [OPERATOR])
-        made = NewToken(made.token, _kept(path, made.text))
-        with contextlib.suppress(Taken):  # another process over the same folder was quicker
-            self._store.write_all(token_rows.create_operator, made.token, made.digest).result()
-        return True
+        with contextlib.suppress(Taken):  # another node was the first one at the same time
+            return self._store.write_all(_begin, path).result()
+        return self._store.write_all(_begin, path).result()
 
 
 def end_operator(everything: Everything, token_id: str) -> None:
     """A change: the operator's token ends. Raises Missing; Refusal 409 for the last one that has no end of its own."""
+    token_rows.lock_operators(everything)  # or two nodes end the last two, each in sight of the other one
     others = [token for token in token_rows.operators(everything) if token.id != token_id]
     token_rows.remove_operator(everything, token_id)
     if all(token.expires_ms is not None for token in others):
         told = "This is the last operator's token that does not expire; make another one first."
         raise Refusal(409, "last_operator_token", told)
+
+
+def _begin(everything: Everything, path: Path) -> bool:
+    """A change: somebody can come in. The file is on the disk before the store knows the token.
+
+    Whatever stops the very first start in between, the next one takes the token from the file. Later the text of a
+    file may be that of a token that was revoked: it is good for nothing any more, and another one takes its place.
+    """
+    first = token_rows.lock_operators(everything)
+    there = token_rows.operators(everything)
+    if any(is_valid(token) for token in there):
+        return False
+    made = new_token(None, "first operator", [OPERATOR])
+    if first and not there:
+        made = NewToken(made.token, _kept(path, made.text))
+    else:
+        _written(path, made.text, replace=True)
+        _log.warning("no operator's token was valid any more: %s holds a new one", path)
+    token_rows.create_operator(everything, made.token, made.digest)
+    return True
 
 
 def _keep_derived(rows: Rows, made: NewToken) -> None:
@@ -148,12 +165,19 @@ def _keep_derived(rows: Rows, made: NewToken) -> None:
 def _kept(path: Path, text: str) -> str:
     """Writes the text into a new file; the text of the file, where a start was stopped before."""
     try:
-        write_private(path, text + "\n", replace=False)
+        _written(path, text, replace=False)
     except FileExistsError:
         return _left(path)
+    return text
+
+
+def _written(path: Path, text: str, *, replace: bool) -> None:
+    try:
+        write_private(path, text + "\n", replace=replace)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise BadConfig(f"{path} cannot be written: {error.strerror}") from None
-    return text
 
 
 def _left(path: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -15,9 +16,12 @@ import sqlalchemy
 from sqlalchemy import URL, Connection, Engine, NullPool, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
-from tenants.errors import Corrupt, Missing, StoreError, Taken, Unavailable, Unstorable
+from tenants.errors import Corrupt, Missing, StoreError, Taken, TooLong, Unavailable, Unstorable
 
 _WAIT_S = 5  # for another process's lock, and for PostgreSQL to answer a connection
+_LOCK_MS = 50  # that a change waits for another node's lock of a row: it is tried again, and others go on meanwhile
+_DEADLINE_S = 5.0  # of a question
+_STEPS = 10_000  # of SQLite's machine, between two looks at the clock: half a millisecond or so
 _SQLITE_AT_LEAST = (3, 35)  # RETURNING
 
 _SQLITE_PRAGMAS = (
@@ -33,7 +37,6 @@ _POSTGRES = {
     "connect_timeout": _WAIT_S,
     "tcp_user_timeout": 2 * _WAIT_S * 1000,
     "application_name": "hookcell",
-    "options": f"-c lock_timeout={_WAIT_S}s -c timezone=UTC",
 }
 
 _SAYS = {  # by SQLite's name of the error, or by PostgreSQL's code, or by the class of that
@@ -49,17 +52,20 @@ _SAYS = {  # by SQLite's name of the error, or by PostgreSQL's code, or by the c
     "53100": "the database's disk is full",
     "53": "the database has no resources left",
     "25006": "the database cannot be written: it is read-only",
-    "55P03": "the rows are locked by another transaction",
     "08": "the database cannot be reached",
     "28": "the database does not let us in",
     "3D": "there is no such database",
     "57": "the database was stopped",
 }
+_CUT_SHORT = ("SQLITE_INTERRUPT", "57014")
 _NO_VALUE = "22"  # PostgreSQL's class of values that do not fit
 
 
 class Collided(Unavailable):
-    """Two transactions waited for each other."""
+    """The rows are locked by another transaction; or the two waited for each other."""
+
+    def __init__(self) -> None:
+        super().__init__("the rows are locked by another transaction")
 
 
 def _damaged() -> Corrupt:
@@ -70,7 +76,7 @@ _MEANS: tuple[tuple[set[str], Callable[[], StoreError]], ...] = (
     ({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID", "23505"}, Taken),
     ({"SQLITE_CONSTRAINT_FOREIGNKEY", "23503"}, Missing),
     ({"SQLITE_CORRUPT", "SQLITE_NOTADB", "XX001", "XX002"}, _damaged),
-    ({"40001", "40P01"}, Collided),
+    ({"40001", "40P01", "55P03"}, Collided),
 )
 
 
@@ -101,6 +107,8 @@ def _meaning(error: SQLAlchemyError) -> StoreError:
 
 def _meaning_of_driver(error: BaseException | None) -> StoreError:
     code = _code(error)
+    if code in _CUT_SHORT:
+        return TooLong()
     if code.startswith(_NO_VALUE):
         return _too_long()
     if said := _SAYS.get(code) or _SAYS.get(code[:2]):
@@ -172,25 +180,45 @@ def _sqlite_engine(url: URL, mode: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        if mode == "read":
+            _limit_time(connection)
         connection.exec_driver_sql(begin)
 
     return engine
 
 
+def _limit_time(connection: Connection) -> None:
+    """What SQLite does from now on is cut short at the deadline, whatever statement it is."""
+    driver: Any = connection.connection.driver_connection
+    until = time.monotonic() + _DEADLINE_S
+    driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+
+
 def _postgres_engine(url: URL, mode: str) -> Engine:
-    engine = sqlalchemy.create_engine(url, poolclass=NullPool, connect_args=_POSTGRES)
+    options = f"-c timezone=UTC -c lock_timeout={_LOCK_MS}"
+    if mode == "read":
+        options += f" -c statement_timeout={int(_DEADLINE_S * 1000)}"
+    engine = sqlalchemy.create_engine(url, poolclass=NullPool, connect_args=_POSTGRES | {"options": options})
     if mode == "read":  # one snapshot for all statements of a question
         return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine
 
 
 def emptied_log(connection: Connection) -> bool:
-    """Whether nothing stands in SQLite's log any more. True for PostgreSQL, whose log is its own affair."""
+    """Whether nothing stands in SQLite's log any more. True for PostgreSQL, whose log is its own affair.
+
+    It does not wait for those who read: while one does, the answer is no.
+    """
     driver: Any = connection.connection.driver_connection
     if not isinstance(driver, sqlite3.Connection):
         return True
     with translated():
-        busy: int = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+        driver.execute("PRAGMA busy_timeout = 0")
+        try:
+            busy: int = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {patience}")
     return busy == 0
 
 

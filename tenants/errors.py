@@ -7,6 +7,7 @@ StoreError
 ├── Stale                     it has changed since it was looked at
 ├── Unstorable                a text that no database takes
 ├── Unavailable               the database cannot be read or written now: disk full, read-only, gone; try again
+├── TooLong                   the question takes too long
 ├── Corrupt                   what is stored is not what was written
 └── KeyLost                   the master key is not the one that the secrets were sealed with
 """
@@ -44,6 +45,13 @@ class Unstorable(StoreError):
 
 class Unavailable(StoreError):
     """The store cannot be read or written now."""
+
+
+class TooLong(StoreError):
+    """The question takes too long; ask for less."""
+
+    def __init__(self) -> None:
+        super().__init__("the question takes too long; ask for less")
 
 
 class Corrupt(StoreError):

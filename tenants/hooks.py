@@ -5,14 +5,14 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, NotRequired, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, RowMapping, Select, and_, func
 
 from tenants import schema
 from tenants.errors import Missing, Taken, TooMany
-from tenants.records import Check, Draft, Hook, Mode, Version
+from tenants.records import Check, Draft, Hook, Mode, Version, VersionInfo
 from tenants.register import settings_in
 from tenants.rows import Rows
 from tenants.stamps import id_after, now_ms
@@ -23,6 +23,7 @@ _CHECKS = schema.checks
 _LIVE_COLUMNS = tuple(
     column.label(f"v_{column.name}") for column in _VERSIONS.c if column.name not in ("tenant_id", "hook_id")
 )
+_INFO_COLUMNS = tuple(_VERSIONS.c[each.name] for each in fields(VersionInfo))
 
 
 class _Unset(enum.Enum):
@@ -145,10 +146,10 @@ def revision(rows: Rows) -> int:
     return int(found)
 
 
-def versions(rows: Rows, hook_id: str) -> list[Version]:
-    """All versions of a hook, the newest first. Raises Missing."""
-    chosen = rows.select(_VERSIONS).where(_VERSIONS.c.hook_id == hook_id).order_by(_VERSIONS.c.number.desc())
-    found = [_version(row) for row in rows.execute(chosen).mappings()]
+def versions(rows: Rows, hook_id: str) -> list[VersionInfo]:
+    """The versions of a hook that are kept, the newest first, without their sources. Raises Missing."""
+    chosen = rows.select(_VERSIONS, *_INFO_COLUMNS).where(_VERSIONS.c.hook_id == hook_id)
+    found = [VersionInfo(**row) for row in rows.execute(chosen.order_by(_VERSIONS.c.number.desc())).mappings()]
     if not found:
         raise _missing()
     return found
@@ -235,7 +236,19 @@ def _draft_values(rows: Rows, hook: Hook, draft: Draft) -> dict[str, Any]:
     numbers = rows.select(_VERSIONS, func.max(_VERSIONS.c.number)).where(_VERSIONS.c.hook_id == hook.id)
     number = 1 + int(rows.execute(numbers).scalar_one())
     _add_version(rows, hook.id, number, draft)
+    _end_versions(rows, hook.id, live=number)
     return {"version": number}
+
+
+def _end_versions(rows: Rows, hook_id: str, live: int) -> None:
+    """Ends the oldest versions of those that are too many, but for the live one."""
+    kept = settings_in(rows).most_versions
+    newest_first = rows.select(_VERSIONS, _VERSIONS.c.number).where(_VERSIONS.c.hook_id == hook_id)
+    last = rows.execute(newest_first.order_by(_VERSIONS.c.number.desc()).offset(kept).limit(1)).scalar()
+    if last is not None:
+        for table in (_CHECKS, _VERSIONS):
+            old = and_(table.c.hook_id == hook_id, table.c.number <= last, table.c.number != live)
+            rows.execute(rows.delete(table).where(old))
 
 
 def _add_version(rows: Rows, hook_id: str, number: int, draft: Draft) -> None:

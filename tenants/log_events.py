@@ -1,4 +1,4 @@
-"""A tenant's log events: appended, searched, followed, and swept when they are old or too many.
+"""A tenant's log events: appended, followed, and swept when they are old or too many.
 
 A log_id is 56 digits: 900, the time as yyyymmddHHMMSSmmm, and 36 of a counter. The counter is the tenant's own and the
 time never goes back, so ids ascend also when the clock does not.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, RowMapping, case, or_, true
+from sqlalchemy import ColumnElement, RowMapping, case, or_
 
 from tenants import schema
 from tenants.errors import Missing
@@ -21,8 +21,6 @@ from tenants.stamps import now_ms
 _EVENTS = schema.log_events
 _TENANTS = schema.tenants
 _SWEPT = 1_000  # events of one transaction, so that nobody waits long for it
-
-Sort = Literal["date:1", "date:-1"]
 
 
 class Said(TypedDict, total=False):
@@ -44,14 +42,17 @@ class Said(TypedDict, total=False):
 
 
 def append(rows: Rows, *, type: str, description: str = "", **said: Unpack[Said]) -> LogEvent:  # noqa: A002 - Auth0's
-    """The event, kept under the tenant's next id; its date is now, unless it says another. Raises Missing."""
+    """The event, kept under the tenant's next id; its date is now, unless it says another. Raises Missing.
+
+    The time in the id is that of the event before when the clock has gone back; the date is what the clock says.
+    """
     now = now_ms()
     latest = case((_TENANTS.c.log_ms > now, _TENANTS.c.log_ms), else_=now)
     counted = rows.update(_TENANTS).values(log_number=_TENANTS.c.log_number + 1, log_ms=latest)
     head = rows.execute(counted.returning(_TENANTS.c.log_number, _TENANTS.c.log_ms)).first()
     if head is None:
         raise Missing("there is no such tenant", what="tenant")
-    values: Said = {"date_ms": head.log_ms, **said}
+    values: Said = {"date_ms": now, **said}
     event = LogEvent(log_id=_log_id(head.log_ms, head.log_number), type=type, description=description, **values)
     kept = {name: getattr(event, name) for name in LogEvent.__dataclass_fields__}
     rows.execute(rows.insert(_EVENTS), kept | {"number": head.log_number})
@@ -66,52 +67,35 @@ def get(rows: Rows, log_id: str) -> LogEvent:
     return _event(row)
 
 
-def search(
-    rows: Rows, where: ColumnElement[bool] | None, *, sort: Sort = "date:-1", start: int = 0, limit: int = 50
-) -> tuple[list[LogEvent], int]:
-    """Events from the one of number `start` on, by date, and how many there are. `where` is about schema.log_events."""
-    condition = true() if where is None else where
-    newest_first = sort == "date:-1"
-    order = [column.desc() if newest_first else column for column in (_EVENTS.c.date_ms, _EVENTS.c.log_id)]
-    chosen = rows.select(_EVENTS).where(condition).order_by(*order).offset(start).limit(limit)
-    found = [_event(row) for row in rows.execute(chosen).mappings()]
-    return found, rows.count(_EVENTS, condition)
-
-
 def after(rows: Rows, log_id: str, take: int) -> list[LogEvent]:
     """Up to `take` events that are newer than that id, the oldest first."""
     chosen = rows.select(_EVENTS).where(_EVENTS.c.log_id > log_id).order_by(_EVENTS.c.log_id).limit(take)
     return [_event(row) for row in rows.execute(chosen).mappings()]
 
 
-def sweep(everything: Everything, before_ms: int, most: int) -> int:
-    """Ends events that are older, or more than `most` of their tenant, the oldest first: up to a thousand of them.
-
-    How many they were. 0: there are no more; otherwise ask again.
-    """
-    left = _SWEPT
-    for tenant_id, last in _overfull(everything, before_ms, most):
-        left -= _sweep_tenant(everything.of(tenant_id), _EVENTS.c.number <= last - most, left)
-        if left > 0:
-            left -= _sweep_tenant(everything.of(tenant_id), _EVENTS.c.date_ms < before_ms, left)
-        if left <= 0:
-            break
-    return _SWEPT - left
-
-
-def _overfull(everything: Everything, before_ms: int, most: int) -> list[tuple[str, int]]:
-    """Tenants that have events to end, each with the number of its last event: two looks at an index each."""
+def overfull(everything: Everything, before_ms: int, most: int) -> list[str]:
+    """The ids of tenants that have events to end: older ones, or more than `most`. Two looks at an index each."""
     mine = _EVENTS.c.tenant_id == _TENANTS.c.tenant_id
     oldest = everything.select(_EVENTS, _EVENTS.c.number).where(mine).order_by(_EVENTS.c.log_id).limit(1)
     old = everything.select(_EVENTS, _EVENTS.c.number).where(mine, _EVENTS.c.date_ms < before_ms).exists()
     too_many = oldest.scalar_subquery() <= _TENANTS.c.log_number - most
-    chosen = everything.select(_TENANTS, _TENANTS.c.tenant_id, _TENANTS.c.log_number).where(or_(too_many, old))
-    found = everything.execute(chosen.order_by(_TENANTS.c.tenant_id).limit(_SWEPT)).all()
-    return [(row.tenant_id, row.log_number) for row in found]
+    there = _TENANTS.c.gone_ms.is_(None)
+    chosen = everything.select(_TENANTS, _TENANTS.c.tenant_id).where(there, or_(too_many, old))
+    return list(everything.execute(chosen.order_by(_TENANTS.c.tenant_id)).scalars())
 
 
-def _sweep_tenant(rows: Rows, condition: ColumnElement[bool], most: int) -> int:
-    """Ends up to `most` of the tenant's events, the oldest first."""
+def sweep(rows: Rows, before_ms: int, most: int) -> int:
+    """Ends events that are older, or more than `most`, the oldest first: up to a thousand of them.
+
+    How many they were. 0: there are no more; otherwise ask again.
+    """
+    last = rows.execute(rows.select(_TENANTS, _TENANTS.c.log_number)).scalar_one()
+    ended = _sweep(rows, _EVENTS.c.number <= last - most, _SWEPT)
+    return ended + (_sweep(rows, _EVENTS.c.date_ms < before_ms, _SWEPT - ended) if ended < _SWEPT else 0)
+
+
+def _sweep(rows: Rows, condition: ColumnElement[bool], most: int) -> int:
+    """Ends up to `most` events, the oldest first."""
     oldest = rows.select(_EVENTS, _EVENTS.c.log_id).where(condition).order_by(_EVENTS.c.log_id).limit(most)
     ids = rows.execute(oldest).scalars().all()
     if ids:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from tenants.database import Database, make_file, translated
 from tenants.errors import StoreError, Unavailable
 
 _LOCK = 7_236_551_190_214  # of PostgreSQL's advisory locks; any number that nobody else of the database takes
+_WAIT_S = 60  # for another node that migrates
+_LOCK_S = 30  # for another process that opens the same file
+_PAUSE_S = 0.05  # between two attempts at that
 _SCRIPTS = Path(__file__).with_name("migrations")
 
 
@@ -21,6 +26,7 @@ def migrate(url: str) -> tuple[str | None, str]:
     database = Database(url)
     with _alone(database), translated(), database.engine("write").begin() as connection:
         if not database.sqlite:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_S}s'")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         return _upgraded(connection)
 
@@ -52,10 +58,30 @@ def _alone(database: Database) -> Iterator[None]:
         yield
         return
     make_file(database.file)
+    name = database.file + ".lock"
     try:
-        lock = Path(database.file + ".lock").open("ab")  # noqa: SIM115 - closed below
+        lock = os.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise Unavailable(f"{database.file}.lock cannot be opened: {error.strerror}") from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        raise Unavailable(f"{name} cannot be opened: {error.strerror}") from error
+    try:
+        _take(lock, name)
         yield
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int, name: str) -> None:
+    """Raises Unavailable when another process keeps it."""
+    until = time.monotonic() + _LOCK_S
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                said = (
+                    f"another process has had {name} for {_LOCK_S} seconds: is a server starting there, or migrating?"
+                )
+                raise Unavailable(said) from None
+        except OSError as error:
+            raise Unavailable(f"{name} cannot be locked: {error.strerror}") from error
+        time.sleep(_PAUSE_S)

@@ -27,6 +27,7 @@ class Settings:
     egress: Mapping[str, Json] | None = None  # fields of EgressPolicy; it replaces that of the settings whole
     multiple_hooks: bool = False  # several enabled hooks of a point, in `order`; else the last one enabled wins
     most_hooks: int = 100
+    most_versions: int = 100  # of each hook that are kept: the newest, and the live one
     api_per_second: int | None = None  # requests to /api/v2
 
 
@@ -62,16 +63,22 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """Immutable source of a hook, with what it was checked against."""
+class VersionInfo:
+    """What is known of a version without its source."""
 
     hook_id: str
     number: int  # 1, 2, 3 … of its hook
-    source: str
     sha256: str  # of the source in UTF-8, hex
     dependencies: Mapping[str, str]
     created_ms: int
     created_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version(VersionInfo):
+    """Immutable source of a hook, with what it was checked against."""
+
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

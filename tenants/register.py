@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import ColumnElement, RowMapping, Select, Table
 
 from tenants import schema
 from tenants.errors import Missing, Taken
@@ -15,6 +15,9 @@ from tenants.rows import Everything, Rows
 from tenants.stamps import id_after, now_ms
 
 _TENANTS = schema.tenants
+_THERE = _TENANTS.c.gone_ms.is_(None)
+_MOST_SWEPT = 500  # rows of one change, so that nobody waits long for it
+_SWEPT = {"versions": 20}  # where rows are large
 _OWNED = [table for table in reversed(schema.METADATA.sorted_tables) if table not in (schema.meta, _TENANTS)]
 
 
@@ -39,7 +42,8 @@ def create(
 
 def named(everything: Everything, name: str) -> Tenant:
     """The tenant of that name. Raises Missing."""
-    return _tenant(everything.execute(everything.select(_TENANTS).where(_TENANTS.c.name == name)).mappings().first())
+    same = everything.select(_TENANTS).where(_TENANTS.c.name == name, _THERE)
+    return _tenant(everything.execute(same).mappings().first())
 
 
 def by_id(everything: Everything, tenant_id: str) -> Tenant:
@@ -55,8 +59,8 @@ def settings_in(rows: Rows) -> Settings:
 
 def page(everything: Everything, start: int, limit: int) -> tuple[list[Tenant], int]:
     """`limit` tenants from the one of number `start` on, the oldest first; and how many there are."""
-    chosen = everything.select(_TENANTS).order_by(_TENANTS.c.tenant_id).offset(start).limit(limit)
-    return [_tenant(row) for row in everything.execute(chosen).mappings()], everything.count(_TENANTS)
+    chosen = everything.select(_TENANTS).where(_THERE).order_by(_TENANTS.c.tenant_id).offset(start).limit(limit)
+    return [_tenant(row) for row in everything.execute(chosen).mappings()], everything.count(_TENANTS, _THERE)
 
 
 def change(everything: Everything, tenant_id: str, settings: Settings) -> Tenant:
@@ -67,15 +71,50 @@ def change(everything: Everything, tenant_id: str, settings: Settings) -> Tenant
 
 
 def remove(everything: Everything, tenant_id: str) -> None:
-    """Ends a tenant and all that is its: its data key first, without which its secrets are noise. Raises Missing."""
+    """Ends a tenant: its name is free, its tokens and its data key are destroyed, nobody sees anything of it.
+
+    The rest, of which there may be much, stays for sweep() to take away. Raises Missing.
+    """
     rows = everything.of(tenant_id)
     rows.lock()
     rows.execute(rows.delete(schema.data_keys))
     rows.execute(rows.delete(schema.tokens).where(schema.tokens.c.parent_id.is_not(None)))
-    for table in _OWNED:
-        rows.execute(rows.delete(table))
-    rows.execute(rows.delete(_TENANTS))
+    rows.execute(rows.delete(schema.tokens))
+    rows.execute(rows.update(_TENANTS).values(name=f"gone: {tenant_id}", settings={}, gone_ms=now_ms()))
     everything.destroyed = True
+
+
+def gone(everything: Everything) -> list[str]:
+    """The ids of tenants that are removed and have rows yet."""
+    chosen = everything.select(_TENANTS, _TENANTS.c.tenant_id).where(~_THERE)
+    return list(everything.execute(chosen).scalars())
+
+
+def sweep(everything: Everything, tenant_id: str) -> bool:
+    """Takes away a part of what a removed tenant has left, then its row. False: nothing is left."""
+    if everything.execute(_left(everything, _TENANTS, tenant_id).where(~_THERE)).first() is None:
+        return False
+    for table in _OWNED:
+        ids = everything.execute(_left(everything, table, tenant_id).limit(_SWEPT.get(table.name, _MOST_SWEPT))).all()
+        if ids:
+            mine, key = table.c.tenant_id == tenant_id, _second_key(table)
+            everything.execute(everything.delete(table).where(mine, key <= ids[-1][0]))
+            return True
+    everything.execute(everything.delete(_TENANTS).where(_TENANTS.c.tenant_id == tenant_id, ~_THERE))
+    everything.destroyed = True
+    return False
+
+
+def _left(everything: Everything, table: Table, tenant_id: str) -> Select[Any]:
+    """The second part of the keys of what is left, in their order."""
+    key = _second_key(table)
+    return everything.select(table, key).where(table.c.tenant_id == tenant_id).order_by(key)
+
+
+def _second_key(table: Table) -> ColumnElement[Any]:
+    """After the tenant's id: of a table that has one row of each tenant, that id itself."""
+    keys: list[ColumnElement[Any]] = [column for column in table.primary_key.columns if column.name != "tenant_id"]
+    return (keys or [table.c.tenant_id])[0]
 
 
 def kept(everything: Everything, name: str) -> bytes | None:

@@ -18,6 +18,7 @@ from tenants.errors import Missing
 
 Values = Mapping[str, Any]
 S = TypeVar("S", bound=Executable)
+_NOT_GONE = schema.tenants.c.gone_ms.is_(None)
 
 
 class _Asking:
@@ -41,16 +42,24 @@ class Rows(_Asking):
         self.tenant_id = tenant_id
 
     def select(self, table: Table, *columns: ColumnElement[Any], beside: Table | None = None) -> Select[Any]:
-        """All columns of `table`, or `columns` of it and of the table `beside` it, which where() is to join."""
+        """All columns of `table`, or `columns` of it and of the table `beside` it, which where() is to join.
+
+        There are none when the tenant is gone, also while its rows are being swept away.
+        """
         tables = [table] if beside is None else [table, beside]
-        return sqlalchemy.select(*(columns or [table])).where(*map(self._own, tables))
+        chosen = sqlalchemy.select(*(columns or [table])).where(*map(self._own, tables))
+        return chosen if table is schema.tenants else chosen.where(self._there())
+
+    def select_nobodys(self, table: Table) -> Select[Any]:
+        """What is no tenant's: an operator's token, which changes a tenant's rows too."""
+        return _named(sqlalchemy.select(table).where(table.c.tenant_id.is_(None)))
 
     def insert(self, table: Table) -> Insert:
         """An insert that carries the tenant."""
         return sqlalchemy.insert(table).values(tenant_id=self.tenant_id)
 
     def update(self, table: Table) -> Update:
-        """An update of the tenant's rows."""
+        """An update of the tenant's rows; of the tenant itself if it is not gone."""
         return sqlalchemy.update(table).where(self._own(table))
 
     def delete(self, table: Table) -> Delete:
@@ -68,7 +77,11 @@ class Rows(_Asking):
             raise Missing("there is no such tenant", what="tenant")
 
     def _own(self, table: Table) -> ColumnElement[bool]:
-        return table.c.tenant_id == self.tenant_id
+        mine = table.c.tenant_id == self.tenant_id
+        return sqlalchemy.and_(mine, _NOT_GONE) if table is schema.tenants else mine
+
+    def _there(self) -> ColumnElement[bool]:
+        return sqlalchemy.select(schema.tenants.c.tenant_id).where(self._own(schema.tenants)).exists()
 
 
 class Everything(_Asking):

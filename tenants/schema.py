@@ -111,6 +111,7 @@ tenants = Table(
     _number("log_number"),  # log events that it ever had
     _number("log_ms"),  # the time in the id of the last one
     _number("created_ms"),
+    _number("gone_ms", nullable=True),  # when it was removed; then its rows are swept away, and this one last
     UniqueConstraint("name"),
 )
 

@@ -1,16 +1,16 @@
 """The store: questions and changes run on its own threads, in transactions, and are answered by futures.
 
 One thread writes. It gathers the changes that wait into one transaction, each behind a savepoint, and answers all of
-them after the COMMIT: the disk is synced once for many. Two threads read, each in a snapshot of its own.
+them after the COMMIT: the disk is synced once for many. Two threads read, each in a snapshot of its own, and a third
+one answers what takes long. Whoever waits for them waits in a line of their tenant's, and tenants are served in turn.
 """
 
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -21,15 +21,18 @@ from tenants.database import Collided, Database, emptied_log, translated
 from tenants.errors import StoreError, Unavailable
 from tenants.migrating import migrate
 from tenants.rows import Everything, Rows
+from tenants.waiting import Waiting
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _READERS = 2
+_MOST_WAITING = 1_000  # of one tenant, for each of: reading, studying, writing
 _MOST_CHANGES = 128  # of one transaction
 _MOST_S = 0.05  # that they may take before it is committed
-_ATTEMPTS = 5  # at a change that collides with another node's
-_PAUSE_S = 0.02  # between them, in which the other one goes on
+_PATIENCE_S = 5.0  # with a change that meets another node's lock: so long it is tried again
+_PAUSE_S = 0.02  # after the first try, in which the other one goes on; after the second one twice that, and so on
+_FORGET_S = (0.1, 10.0)  # between two tries to empty SQLite's log, which whoever reads prevents: the first, the longest
 
 
 @dataclass(eq=False, slots=True)
@@ -43,6 +46,15 @@ class _Asked:
     value: Any = None
     error: Exception | None = None
     attempts: int = 0
+    first_try: float = 0.0
+    line: Hashable = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.line = self.tenant_id
+
+    def begun(self) -> bool:
+        """Whether it is to be answered: it was not cancelled while it waited."""
+        return self.future.running() or self.future.set_running_or_notify_cancel()
 
     def seen(self, connection: Connection) -> Rows | Everything:
         """What of the database it may see."""
@@ -56,25 +68,33 @@ class _Asked:
             self.future.set_exception(self.error)
 
 
-_Queue = queue.SimpleQueue["_Asked | None"]  # None: nothing comes any more
-
-
 class Store:
     """Tenants and all that is theirs, in the database that `url` names."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._database = Database(url)
-        self._reads: _Queue = queue.SimpleQueue()
-        self._writes: _Queue = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._closing = threading.Lock()
         self._closed = True
+        self._new_lines()
+        self._close_lines()
+
+    def _new_lines(self) -> None:
+        self._reads: Waiting[_Asked] = Waiting(_MOST_WAITING)
+        self._studies: Waiting[_Asked] = Waiting(_MOST_WAITING)
+        self._writes: Waiting[_Asked] = Waiting(_MOST_WAITING)
+
+    def _close_lines(self) -> None:
+        for waiting in (self._reads, self._studies, self._writes):
+            waiting.close()
 
     def open(self) -> None:
         """Migrates, and starts the threads. Raises StoreError."""
         migrate(self._url)
+        self._new_lines()
         workers: list[_Reader | _Writer] = [_Writer(self._database, self._writes)]
+        workers += [_Reader(self._database, self._studies)]
         workers += [_Reader(self._database, self._reads) for _ in range(_READERS)]
         self._threads = [threading.Thread(target=worker.run, name="hookcell-store") for worker in workers]
         for thread in self._threads:
@@ -87,9 +107,7 @@ class Store:
             if self._closed:
                 return
             self._closed = True
-            self._writes.put(None)
-            for _ in range(_READERS):
-                self._reads.put(None)
+            self._close_lines()
         for thread in self._threads:
             thread.join()
 
@@ -98,6 +116,12 @@ class Store:
     ) -> Future[T]:
         """What `question` finds among the tenant's rows, in one snapshot."""
         return self._ask(self._reads, _Asked(tenant_id, lambda rows: question(rows, *args, **kwargs)))
+
+    def study(
+        self, tenant_id: str, question: Callable[Concatenate[Rows, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """As read(), for a question that may take long: nobody's quick question waits for it."""
+        return self._ask(self._studies, _Asked(tenant_id, lambda rows: question(rows, *args, **kwargs)))
 
     def write(
         self, tenant_id: str, change: Callable[Concatenate[Rows, P], T], *args: P.args, **kwargs: P.kwargs
@@ -111,18 +135,23 @@ class Store:
         """As read(), for the operator."""
         return self._ask(self._reads, _Asked(None, lambda everything: question(everything, *args, **kwargs)))
 
+    def study_all(
+        self, question: Callable[Concatenate[Everything, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """As study(), for the operator."""
+        return self._ask(self._studies, _Asked(None, lambda everything: question(everything, *args, **kwargs)))
+
     def write_all(
         self, change: Callable[Concatenate[Everything, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
         """As write(), for the operator."""
         return self._ask(self._writes, _Asked(None, lambda everything: change(everything, *args, **kwargs)))
 
-    def _ask(self, waiting: _Queue, asked: _Asked) -> Future[Any]:
-        with self._closing:
-            if self._closed:
-                asked.future.set_exception(Unavailable("the store is closed"))
-            else:
-                waiting.put(asked)
+    def _ask(self, waiting: Waiting[_Asked], asked: _Asked) -> Future[Any]:
+        try:
+            waiting.put(asked)
+        except Unavailable as error:
+            asked.future.set_exception(error)
         return asked.future
 
 
@@ -175,20 +204,24 @@ class _Link:
 class _Reader:
     """Answers questions, one after the other."""
 
-    def __init__(self, database: Database, waiting: _Queue) -> None:
+    def __init__(self, database: Database, waiting: Waiting[_Asked]) -> None:
         self._link = _Link(database.engine("read"))
         self._waiting = waiting
 
     def run(self) -> None:
         """Until nothing comes any more."""
-        while asked := self._waiting.get():
-            if asked.future.set_running_or_notify_cancel():
-                used = self._link.used
-                self._answer(asked)
-                if used and isinstance(asked.error, Unavailable):  # the connection may have been lost long ago
-                    self._answer(asked)
-                asked.settle()
+        while (taken := self._waiting.take()) is not None:
+            for asked in taken:
+                if asked.begun():
+                    self._settle(asked)
         self._link.drop()
+
+    def _settle(self, asked: _Asked) -> None:
+        used = self._link.used
+        self._answer(asked)
+        if used and isinstance(asked.error, Unavailable):  # the connection may have been lost long ago
+            self._answer(asked)
+        asked.settle()
 
     def _answer(self, asked: _Asked) -> None:
         try:
@@ -203,37 +236,29 @@ class _Reader:
 class _Writer:
     """Makes changes, many in one transaction."""
 
-    def __init__(self, database: Database, waiting: _Queue) -> None:
+    def __init__(self, database: Database, waiting: Waiting[_Asked]) -> None:
         self._database = database
         self._link = _Link(database.engine("write"))
         self._waiting = waiting
+        self._most = _MOST_CHANGES
         self._destroyed = False  # something was deleted that stands in SQLite's log yet
+        self._pause_s, self._forget_at = _FORGET_S[0], 0.0
 
     def run(self) -> None:
         """Until nothing comes any more."""
-        open_ = True
-        while open_:
-            batch, open_ = self._gather()
-            while batch:
-                batch = self._commit(batch)
+        while (taken := self._waiting.take(self._most, self._idle_s())) is not None:
+            if batch := [asked for asked in taken if asked.begun()]:
+                self._commit(batch)
+            self._forget_deleted()
         self._link.drop()
 
-    def _gather(self) -> tuple[list[_Asked], bool]:
-        """Waits for a change, takes all that wait with it; and whether there will be more."""
-        batch: list[_Asked] = []
-        with contextlib.suppress(queue.Empty):
-            while len(batch) < _MOST_CHANGES:
-                asked = self._waiting.get(block=not batch)
-                if asked is None:
-                    return batch, False
-                if asked.future.set_running_or_notify_cancel():
-                    batch.append(asked)
+    def _idle_s(self) -> float | None:
+        return max(self._forget_at - time.monotonic(), 0.0) if self._destroyed else None
+
+    def _commit(self, batch: list[_Asked]) -> None:
+        """Makes changes of `batch` and answers them. What is left, or met another node's lock, waits again."""
         if not self._database.sqlite:  # every node locks tenants in the same order, so that none waits for another
             batch.sort(key=lambda asked: asked.tenant_id or "")
-        return batch, True
-
-    def _commit(self, batch: list[_Asked]) -> list[_Asked]:
-        """Makes the first changes of `batch` and answers them; what is left for the next transaction."""
         made: list[_Asked] = []
         try:
             with self._link.transaction() as connection:
@@ -241,32 +266,46 @@ class _Writer:
         except Exception as error:  # noqa: BLE001 - a thread that ended would leave everybody waiting
             made = made or batch  # no transaction could be begun
             _fail_all(made, error)
-        self._forget_deleted()
-        again = [asked for asked in made if _collided(asked)]
+        again = [asked for asked in made if _is_to_be_tried_again(asked)]
+        for asked in again:
+            asked.line = asked.tenant_id or object()  # no other one of the operator's has to wait for it
+            self._waiting.hold(asked.line, _PAUSE_S * asked.attempts)
+        self._waiting.put_back([asked for asked in batch if asked in again or asked not in made])
         for asked in made:
             if asked not in again:
                 asked.settle()
-        if again:
-            time.sleep(_PAUSE_S)
-        return again + batch[len(made) :]
 
     def _make(self, connection: Connection, batch: list[_Asked], made: list[_Asked]) -> None:
         until = time.monotonic() + _MOST_S
+        locked: set[str] = set()  # tenants; their later changes stay behind
         for asked in batch:
+            if asked.tenant_id in locked:
+                continue
+            savepoint = connection.begin_nested()  # raises if the connection was lost: then this one was not begun
             made.append(asked)
-            savepoint = connection.begin_nested()
             seen = _try(asked, connection)
             if asked.error is None:
                 savepoint.commit()
                 self._destroyed |= seen.destroyed
             else:
                 savepoint.rollback()  # raises if SQLite has rolled back the whole transaction by itself
+            if asked.tenant_id and isinstance(asked.error, Collided):
+                locked.add(asked.tenant_id)
             if time.monotonic() > until:
-                break
+                self._most = len(made)  # the next ones in turn are those that were left: nobody gets before them
+                return
+        self._most = min(2 * self._most, _MOST_CHANGES)
 
     def _forget_deleted(self) -> None:
+        """Empties SQLite's log if something was deleted; nobody waits for it. If it could not be, later again."""
+        if not self._destroyed or time.monotonic() < self._forget_at:
+            return
+        self._destroyed = not self._link.forget_deleted()
         if self._destroyed:
-            self._destroyed = not self._link.forget_deleted()
+            self._forget_at = time.monotonic() + self._pause_s
+            self._pause_s = min(2 * self._pause_s, _FORGET_S[1])
+        else:
+            self._pause_s, self._forget_at = _FORGET_S[0], 0.0
 
 
 def _try(asked: _Asked, connection: Connection) -> Rows | Everything:
@@ -292,7 +331,14 @@ def _fail_all(made: list[_Asked], error: Exception) -> None:
         asked.error.__cause__ = reason
 
 
-def _collided(asked: _Asked) -> bool:
-    """Whether it is to be tried again."""
+def _is_to_be_tried_again(asked: _Asked) -> bool:
+    """Whether it met another node's lock, and not for too long yet."""
+    if not isinstance(asked.error, Collided):
+        return False
+    now = time.monotonic()
+    asked.first_try = asked.first_try or now
     asked.attempts += 1
-    return isinstance(asked.error, Collided) and asked.attempts < _ATTEMPTS
+    if now - asked.first_try < _PATIENCE_S:
+        return True
+    asked.error = Unavailable(str(asked.error))
+    return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import RowMapping, or_
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, or_
 
 from tenants import schema
 from tenants.errors import Missing
@@ -11,6 +13,7 @@ from tenants.rows import Everything, Rows
 
 _TOKENS = schema.tokens
 _OPERATORS = _TOKENS.c.tenant_id.is_(None)
+_OPERATORS_META = "operators"  # row of `meta`
 _GIVEN_BY_HAND = _TOKENS.c.parent_id.is_(None)
 
 
@@ -61,6 +64,29 @@ def remove_operator(everything: Everything, token_id: str) -> None:
         raise _missing()
 
 
+def still(rows: Rows, token: Token, now_ms: int) -> bool:
+    """Whether the tenant's token, or an operator's, is valid. If so, nobody ends it before this change is committed."""
+    chosen = rows.select(_TOKENS) if token.tenant_id is not None else rows.select_nobodys(_TOKENS)
+    return _holds(rows, chosen, token, now_ms)
+
+
+def still_operators(everything: Everything, token: Token, now_ms: int) -> bool:
+    """As still(), of an operator's token in a change of no tenant."""
+    return _holds(everything, everything.select(_TOKENS).where(_OPERATORS), token, now_ms)
+
+
+def lock_operators(everything: Everything) -> bool:
+    """One change at a time, on all nodes, of which operators there are. Whether it is the first. Raises Taken: no more.
+
+    The row that is locked, once it is there, says for good that the store has had an operator.
+    """
+    row = everything.select(schema.meta).where(schema.meta.c.name == _OPERATORS_META).with_for_update()
+    if everything.execute(row).first() is not None:
+        return False
+    everything.execute(everything.insert(schema.meta), {"name": _OPERATORS_META, "value": b""})
+    return True
+
+
 def purge_expired(everything: Everything, now_ms: int) -> int:
     """Ends the tokens whose time is over, and those given for them; how many these were."""
     over = _TOKENS.c.expires_ms <= now_ms
@@ -68,6 +94,11 @@ def purge_expired(everything: Everything, now_ms: int) -> int:
     given = everything.delete(_TOKENS).where(or_(over, _TOKENS.c.parent_id.in_(parents)), ~_GIVEN_BY_HAND)
     ended = everything.execute(given).rowcount
     return ended + everything.execute(everything.delete(_TOKENS).where(over)).rowcount
+
+
+def _holds(asking: Rows | Everything, chosen: Select[Any], token: Token, now_ms: int) -> bool:
+    row = asking.execute(chosen.where(_TOKENS.c.token_id == token.id).with_for_update(read=True)).mappings().first()
+    return row is not None and (row["expires_ms"] is None or row["expires_ms"] > now_ms)
 
 
 def _missing() -> Missing:

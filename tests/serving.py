@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from engine.tokens import TENANT_SCOPES
+from engine.scopes import TENANT_SCOPES
 
 PATIENCE_S = 60  # a start or an end that takes longer hangs, on any machine
 HOOKCELL = Path(sys.executable).with_name("hookcell")

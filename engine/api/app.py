@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from fastapi import FastAPI
 
@@ -45,6 +46,9 @@ from engine.tokens import Tokens
 from tenants.store import Store
 from tenants.vault import open_vault
 
+_P = ParamSpec("_P")
+_Result = TypeVar("_Result")
+
 _ROUTES = (
     oauth.router,
     *management.routers,
@@ -67,11 +71,11 @@ async def open_services(config: Config, engine: Engine) -> AsyncIterator[Service
     """The store and the vault, until the block ends; with the engine, which is up. Raises EngineError, StoreError."""
     data = Path(config.data)
     store = Store(database_url(config))
-    await asyncio.to_thread(store.open)
     try:
-        vault = await asyncio.to_thread(open_vault, store, data / "master.key", config.master_key)
+        await _to_its_end(store.open)
+        vault = await _to_its_end(open_vault, store, data / "master.key", config.master_key)
         tokens_ = Tokens(store)
-        await asyncio.to_thread(tokens_.first_start, data / "operator.token")
+        await _to_its_end(tokens_.first_start, data / "operator.token")
         services = Services(
             config=config,
             store=store,
@@ -84,7 +88,20 @@ async def open_services(config: Config, engine: Engine) -> AsyncIterator[Service
         async with keep_sweeping(store, config):
             yield services
     finally:
-        await asyncio.to_thread(store.close)
+        await _to_its_end(store.close)
+
+
+async def _to_its_end(work: Callable[_P, _Result], *args: _P.args, **kwargs: _P.kwargs) -> _Result:
+    """What `work` returns, in a thread. If we are cancelled it ends first: no thread opens what was closed already."""
+    under_way = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(under_way)
+    except asyncio.CancelledError:
+        while not under_way.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({under_way})
+        under_way.exception()  # nobody else asks for it
+        raise
 
 
 def database_url(config: Config) -> str:

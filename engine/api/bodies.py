@@ -6,9 +6,11 @@ object, NaN, half of a surrogate pair; and without NUL, which no database takes.
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import json
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import Request
@@ -17,8 +19,13 @@ from pydantic import BaseModel, ConfigDict
 from engine.errors import Refusal
 
 BODY_BYTES = 1 << 20  # unless a route says otherwise
+BODY_VALUES = 20_000  # as above
+_NAMES = 1_000  # of one object: each may be one fault more
+_SMALL_BYTES = 64 << 10  # of a body that takes no time worth a thread
 _PASSED_BYTES = 8 << 20  # of a body that is too large: read and dropped, so that its sender gets to read the answer
 _DEPTH = 64
+_DIGITS = 100  # of an integer
+_decoders = ThreadPoolExecutor(2, thread_name_prefix="hookcell-body")  # of large bodies, so many at a time
 
 
 class Body(BaseModel):
@@ -37,6 +44,7 @@ class StrictRequest(Request):
     """A request whose body has a bound and whose JSON is read strictly."""
 
     body_bytes = BODY_BYTES
+    body_values = BODY_VALUES
 
     async def body(self) -> bytes:
         """The whole body. Raises Refusal 413."""
@@ -56,7 +64,11 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """The body as JSON. Raises Refusal 400, 413."""
         if not hasattr(self, "_json"):
-            self._json = decode(await self.body())
+            raw, most = await self.body(), self.body_values
+            if len(raw) <= _SMALL_BYTES:
+                self._json = decode(raw, most)
+            else:
+                self._json = await asyncio.get_running_loop().run_in_executor(_decoders, decode, raw, most)
         return self._json
 
     def _too_large(self) -> Refusal:
@@ -64,17 +76,20 @@ class StrictRequest(Request):
         return Refusal(413, "payload_too_large", message, {"Connection": "close"})
 
 
-def decode(raw: bytes) -> Any:
-    """The one JSON value in `raw`. Raises Refusal 400 `invalid_body`."""
+def decode(raw: bytes, most: int = BODY_VALUES) -> Any:
+    """The one JSON value in `raw`, which holds up to `most` values. Raises Refusal 400 `invalid_body`."""
+    _check_count(raw, most)
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_object, parse_int=_integer, parse_constant=_refuse_constant
+        )
     except RecursionError:
         raise bad_body("it is nested too deeply") from None
     except UnicodeDecodeError as error:
         raise bad_body(f"it is not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
         raise bad_body(f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-    except ValueError as error:  # ours, or a number with thousands of digits
+    except ValueError as error:  # ours
         raise bad_body(str(error)[:200]) from None
     _check_texts(value)
     return value
@@ -85,12 +100,36 @@ def bad_body(said: str) -> Refusal:
     return Refusal(400, "invalid_body", f"Payload validation error: {said}.")
 
 
+def _check_count(raw: bytes, most: int) -> None:
+    """Before any of the values is made: a few bytes of JSON can be many times as much memory, and faults.
+
+    Each value but the first comes after a comma or opens something. Only where these are many are texts taken out
+    first, in which they do not count: in JSON a quotation mark behind a backslash is in a text, like the backslash.
+    """
+    if _marks(raw) > most:
+        parts = raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 4 * most)
+        if len(parts) > 4 * most or _marks(b" ".join(parts[::2])) > most:
+            raise bad_body(f"it holds more than {most} values, the most that are allowed here")
+
+
+def _marks(raw: bytes) -> int:
+    return sum(map(raw.count, (b",", b"[", b"{")))
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > _NAMES:
+        raise ValueError(f"an object has more than {_NAMES} names")
     made = dict(pairs)
     if len(made) != len(pairs):
         ((twice, _),) = collections.Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"the name {twice!r:.100} stands twice in one object")
     return made
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _DIGITS:  # what they cost grows with the square
+        raise ValueError(f"a number has more than {_DIGITS} digits")
+    return int(digits)
 
 
 def _refuse_constant(name: str) -> Any:

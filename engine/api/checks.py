@@ -21,9 +21,11 @@ class CheckBody(Body):
 
     trigger_id: str = Field(max_length=256, description="The extensibility point", examples=["post-change-password"])
     script: str = Field(description="Python", examples=["def hook(user, context, cb):\n    cb()\n"])
-    dependencies: dict[str, str] = Field(default={}, description="Modules it is written for, with versions or ''")
+    dependencies: shapes.SentDependencies = Field(
+        default={}, description="Modules it is written for, with versions or ''"
+    )
     secrets: list[str] | None = Field(
-        default=None, max_length=100, description="The names that the hook will have; null: not known"
+        default=None, max_length=100, fail_fast=True, description="The names that the hook will have; null: not known"
     )
 
 

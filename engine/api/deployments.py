@@ -29,6 +29,7 @@ from tenants.rows import Rows
 router = make_router(prefix="/v1/tenants/{tenant}", tags=["deployments"])
 
 BODY_BYTES = 16 << 20
+_BODY_VALUES = 200_000  # ten thousand hooks, each with a few modules
 _CHECKS = 4  # under way for one deployment
 _MOST_HOOKS = 10_000
 Refused = BadInput | Rejected  # what a script can be at fault with
@@ -44,17 +45,19 @@ class WantedHook(Body):
     enabled: bool = Field(default=True, description="Whether it runs")
     order: shapes.Order = Field(default=0, description="Ascending, where several hooks of a point run")
     mode: Mode | None = Field(default=None, description="How long its workers live; null: as its tenant's")
-    dependencies: dict[str, str] = Field(default={}, description="Modules it is written for, with versions or ''")
+    dependencies: shapes.SentDependencies = Field(
+        default={}, description="Modules it is written for, with versions or ''"
+    )
 
     def wanted(self) -> Wanted:
         """The same, for the plan."""
-        return Wanted(**self.model_dump())
+        return Wanted(**self.__dict__)
 
 
 class DeploymentBody(Body):
     """The hooks that a tenant shall have."""
 
-    hooks: list[WantedHook] = Field(max_length=_MOST_HOOKS, description="In any order")
+    hooks: list[WantedHook] = Field(max_length=_MOST_HOOKS, fail_fast=True, description="In any order")
     delete_others: bool = Field(default=False, description="Whether hooks that are not named here go")
     revision: int | None = Field(
         default=None, ge=0, le=1 << 62, description="What the tenant's revision must be; null: whatever it is"
@@ -78,13 +81,14 @@ class _Planned:
 
 
 @router.put("/deployment", response_model=shapes.Deployment, summary="Deploy hooks, all or none")
-@needs(OPERATOR, "update:hooks", body_bytes=BODY_BYTES)
+@needs(OPERATOR, "update:hooks", body_bytes=BODY_BYTES, body_values=_BODY_VALUES)
 async def deploy(
     body: DeploymentBody, caller: Calling, services: Served, query: Annotated[DeploymentQuery, InQuery()]
 ) -> Response:
     """Checks every script, then makes the tenant's hooks what the body says, in one transaction.
 
-    A token needs the scopes create:hooks and delete:hooks too, where hooks are made and deleted. When one script is
+    A token needs the scopes create:hooks and delete:hooks too, where hooks are made and deleted; without read:hooks
+    it is shown no diffs. When one script is
     rejected nothing is applied: the answer's `rejected` lists each such hook with its findings.
     """
     wanted = [each.wanted() for each in body.hooks]
@@ -95,7 +99,7 @@ async def deploy(
     if rejected := {name: found for name, found in checked.items() if not isinstance(found, Draft)}:
         return _rejection(rejected)
     if query.dry_run:
-        return await _told(planned, planned.revision, {}, applied=False)
+        return await _told(caller, planned, planned.revision, {}, applied=False)
     drafts = {name: found for name, found in checked.items() if isinstance(found, Draft)}
 
     def change(rows: Rows) -> tuple[_Planned, int, dict[str, int]]:
@@ -103,7 +107,7 @@ async def deploy(
         return planned, *_apply(rows, caller, planned, drafts)
 
     planned, revision, numbers = await services.write(caller.owner.id, change)
-    return await _told(planned, revision, numbers, applied=True)
+    return await _told(caller, planned, revision, numbers, applied=True)
 
 
 def _plan(rows: Rows, caller: Caller, wanted: Sequence[Wanted], body: DeploymentBody) -> _Planned:
@@ -199,9 +203,12 @@ def _create(rows: Rows, wanted: Wanted, draft: Draft) -> int:
     return made.version.number
 
 
-async def _told(planned: _Planned, revision: int, numbers: Mapping[str, int], *, applied: bool) -> Response:
-    """What has been done, or would be."""
-    texts = await asyncio.to_thread(diffs, planned.changes)
+async def _told(
+    caller: Caller, planned: _Planned, revision: int, numbers: Mapping[str, int], *, applied: bool
+) -> Response:
+    """What has been done, or would be. Diffs hold the sources there were: they are for those who may read these."""
+    readable = not caller.token.scopes.isdisjoint({OPERATOR, "read:hooks"})
+    texts = await asyncio.to_thread(diffs, planned.changes) if readable else [""] * len(planned.changes)
     changes = [
         shapes.HookChange(
             action=change.action,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.api.services import Services
+
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -26,10 +28,18 @@ class WithHeaders:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add(message, state.get("headers", {}))
+                _add(message, state.get("headers") or _rates(scope))
             await send(message)
 
         await self._app(scope, receive, sending)
+
+
+def _rates(scope: Scope) -> dict[str, str]:
+    """Of a request that no route has taken: of its address. Source: AUTH0.md section 4.6."""
+    if not scope["path"].startswith("/api/v2"):
+        return {}
+    services: Services = scope["app"].state.services
+    return services.rates.of_address(scope["client"][0] if scope.get("client") else "")
 
 
 def _add(message: Message, own: dict[str, str]) -> None:

@@ -14,14 +14,14 @@ router = make_router(tags=["health"])
 
 
 @router.get("/healthz", summary="Whether the server answers")
-@open_to_all
+@open_to_all(body_bytes=0)
 async def healthz() -> Response:
     """Liveness: nothing is asked of the store or of a worker."""
     return reply({"status": "ok"})
 
 
 @router.get("/readyz", summary="Whether the server can do its work", responses={503: {"description": "It cannot now"}})
-@open_to_all
+@open_to_all(body_bytes=0)
 async def readyz(services: Served) -> Response:
     """Readiness: the store answers, and workers wait."""
     told = {

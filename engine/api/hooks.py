@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any
 
 from fastapi import Query as InQuery
@@ -18,13 +19,14 @@ from engine.api.shapes import HookInPath, hook_shape
 from engine.errors import Refusal
 from engine.tokens import OPERATOR
 from tenants import hooks, secret_values
-from tenants.errors import Missing, Stale
+from tenants.errors import Missing, Stale, Taken
 from tenants.records import Draft, Hook, Mode
 from tenants.rows import Rows
 
 router = make_router(prefix="/v1/tenants/{tenant}/hooks", tags=["hooks"])
 
 SOURCE_BYTES = 2 << 20  # of the body of an upload: more than any setting of source_bytes
+_ATTEMPTS = 5  # at an upload that others come before
 _BYTE_ORDER_MARK = "\ufeff"
 _SOURCE_BODY = {"schema": {"type": "string"}, "example": "def hook(user, context, cb):\n    cb()\n"}
 _UPLOAD = {
@@ -79,7 +81,9 @@ class HookPatch(Body):
     order: shapes.Order | None = Field(default=None, description="Ascending, where several hooks of a point run")
     mode: Mode | None = Field(default=None, description="How long its workers live; null: as its tenant's")
     script: str | None = Field(default=None, min_length=1, description="Its source; makes a version")
-    dependencies: dict[str, str] | None = Field(default=None, description="Modules it is written for; makes a version")
+    dependencies: shapes.SentDependencies | None = Field(
+        default=None, description="Modules it is written for; makes a version"
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> HookPatch:
@@ -130,8 +134,8 @@ async def change_hook(hook: HookInPath, body: HookPatch, caller: Calling, servic
     told = body.model_dump(exclude_unset=True, exclude={"script"})
 
     def change(rows: Rows) -> dict[str, Any]:
-        if draft and hooks.get(rows, found.id).version.number != found.version.number:
-            raise Stale("the hook has another version by now; look at it and try again", what="hook")
+        if draft:
+            check_basis(rows, found)
         changed = hooks.change(rows, found.id, changes)
         shape = shape_in(rows, changed)
         audit.record(rows, caller, "Update a hook", request=told, status=200, response=shape)
@@ -179,11 +183,10 @@ async def put_source(
     `curl --data-binary @hook.py "…/hooks/welcome/source?trigger_id=post-change-password"`
     """
     source = _text(await request.body())
-    try:
-        found, names = await services.read(caller.owner.id, hook_and_secrets, hook)
-    except Missing:
-        return await _uploaded_new(services, caller, hook, source, query)
-    return await _uploaded(services, caller, (found, names), source, query)
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(Stale, Taken, Missing):  # somebody else was quicker: now with what is there
+            return await _put(services, caller, hook, source, query)
+    return await _put(services, caller, hook, source, query)
 
 
 def hook_in(rows: Rows, hook: str) -> Hook:
@@ -203,6 +206,14 @@ def hook_and_secrets(rows: Rows, hook: str) -> tuple[Hook, list[str]]:
 def shape_in(rows: Rows, hook: Hook, *, with_source: bool = False) -> dict[str, Any]:
     """The hook as it stands in answers."""
     return hook_shape(hook, secret_values.names(rows, hook.id), with_source=with_source)
+
+
+def check_basis(rows: Rows, seen: Hook, *, dependencies_alone: bool = False) -> None:
+    """Before a draft goes live of which a part was taken from the hook as it was `seen`. Raises Missing, Stale."""
+    now = hooks.get(rows, seen.id).version
+    same = now.dependencies == seen.version.dependencies
+    if not same or not (dependencies_alone or now.number == seen.version.number):
+        raise Stale("the hook has another version by now; look at it and try again", what="hook")
 
 
 async def _draft(services: Services, caller: Caller, hook: Hook, names: list[str], body: HookPatch) -> Draft | None:
@@ -230,6 +241,14 @@ def _text(body: bytes) -> str:
 def _check_may(caller: Caller, scope: str) -> None:
     if caller.token.scopes.isdisjoint({OPERATOR, scope}):
         raise Refusal(403, "insufficient_scope", f"Insufficient scope, expected any of: {scope}")
+
+
+async def _put(services: Services, caller: Caller, hook: str, source: str, query: UploadQuery) -> Response:
+    try:
+        there = await services.read(caller.owner.id, hook_and_secrets, hook)
+    except Missing:
+        return await _uploaded_new(services, caller, hook, source, query)
+    return await _uploaded(services, caller, there, source, query)
 
 
 async def _uploaded_new(services: Services, caller: Caller, name: str, source: str, query: UploadQuery) -> Response:
@@ -272,6 +291,7 @@ async def _uploaded(
     fields = {name: value for name in ("enabled", "order") if (value := getattr(query, name)) is not None}
 
     def change(rows: Rows) -> dict[str, Any]:
+        check_basis(rows, hook, dependencies_alone=True)
         changes = hooks.HookChanges(draft=draft, **fields)
         shape = shape_in(rows, hooks.change(rows, hook.id, changes))
         audit.record(rows, caller, "Update a hook", request=_told(query), status=200, response=shape)

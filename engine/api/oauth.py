@@ -89,7 +89,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     openapi_extra={"requestBody": {"required": True, "content": {_FORM: _SCHEMA, _JSON: _SCHEMA}}},
     summary="Get an access token",
 )
-@open_to_all
+@open_to_all(body_bytes=_BODY_BYTES)
 async def create_access_token(request: Request, services: Served) -> Response:
     """For a tenant's token, one that may do the same for a day, or as long as that one has left, and ends with it."""
     request.state.headers = services.rates.of_address(request.client.host if request.client else "")
@@ -136,8 +136,6 @@ async def _fields(request: Request) -> dict[str, Any]:
     """The body's fields, by name; what is null is not there. Raises Refusal, _Refused."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     raw = await request.body()
-    if len(raw) > _BODY_BYTES:
-        raise _Refused(413, "invalid_request", f"the body is larger than {_BODY_BYTES} bytes")
     if kind == _JSON:
         found = decode(raw)
     elif kind == _FORM:

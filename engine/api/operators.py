@@ -10,15 +10,16 @@ from typing import Annotated, TypeVar
 from fastapi import Path, Response
 from pydantic import Field, StringConstraints
 
-from engine.api import shapes
+from engine.api import audit, shapes
 from engine.api.bodies import Body
 from engine.api.replies import no_content, reply
-from engine.api.route import make_router, needs
+from engine.api.route import Calling, make_router, needs
 from engine.api.services import Served, Services
 from engine.errors import Refusal
 from engine.tokens import OPERATOR, end_operator, new_token
 from tenants import token_rows, vault
 from tenants.errors import Unavailable
+from tenants.rows import Everything
 
 router = make_router(prefix="/v1", tags=["operators"])
 
@@ -52,10 +53,19 @@ class Rotation:
 
 @router.post("/tokens", status_code=201, response_model=shapes.NewToken, summary="Make an operator's token")
 @needs(OPERATOR)
-async def create_operator_token(body: NewOperatorToken, services: Served) -> Response:
-    """It may do everything, everywhere but in /api/v2. The answer is the only one that tells its text."""
-    made = new_token(None, body.name, [OPERATOR], expires_in=body.expires_in)
-    await services.write_all(token_rows.create_operator, made.token, made.digest)
+async def create_operator_token(body: NewOperatorToken, caller: Calling, services: Served) -> Response:
+    """It may do everything, everywhere but in /api/v2. The answer is the only one that tells its text.
+
+    It ends no later than the token that asks for it.
+    """
+    made = new_token(None, body.name, [OPERATOR], expires_in=body.expires_in, maker=caller.token)
+
+    def change(everything: Everything) -> None:
+        audit.check_operator(everything, caller)
+        token_rows.create_operator(everything, made.token, made.digest)
+
+    await services.write_all(change)
+    audit.tell(caller, "Create an operator's token", 201, id=made.token.id, name=made.token.name)
     shape = shapes.NewToken(**shapes.token_fields(made.token), token=made.text)
     return reply(shape, 201, {"Cache-Control": "no-store"})
 
@@ -70,26 +80,36 @@ async def list_operator_tokens(services: Served) -> Response:
 
 @router.delete("/tokens/{token_id}", status_code=204, summary="Revoke an operator's token")
 @needs(OPERATOR)
-async def delete_operator_token(token_id: TokenId, services: Served) -> Response:
+async def delete_operator_token(token_id: TokenId, caller: Calling, services: Served) -> Response:
     """It ends at once, also for the one who asks. The last one that does not expire cannot be revoked."""
-    await services.write_all(end_operator, token_id)
+
+    def change(everything: Everything) -> None:
+        token_rows.lock_operators(everything)  # before any other lock, as end_operator() does
+        audit.check_operator(everything, caller)
+        end_operator(everything, token_id)
+
+    await services.write_all(change)
+    audit.tell(caller, "Revoke an operator's token", 204, id=token_id)
     return no_content()
 
 
 @router.post("/master-key/rotation", response_model=Rotation, summary="Rotate the master key")
 @needs(OPERATOR)
-async def rotate_master_key(services: Served) -> Response:
+async def rotate_master_key(caller: Calling, services: Served) -> Response:
     """Makes a new master key and seals every tenant's data key with it, while everything else goes on.
 
     Of a rotation that was stopped, this is the rest. Where the master key is of the environment, set it to `new,old`,
     start the server again and ask this then. `unreadable` data keys were damaged; while there are any, the old master
     key stays.
     """
+    await services.write_all(audit.check_operator, caller)
     turn = services.vault.rotation
     if not turn.acquire(blocking=False):
         raise Refusal(409, "rotation_under_way", "The master key is being rotated already.")
     try:
-        return reply(await _rotate(services))
+        rotation = await _rotate(services)
+        audit.tell(caller, "Rotate the master key", 200, master_key_id=rotation.master_key_id)
+        return reply(rotation)
     finally:
         turn.release()
 

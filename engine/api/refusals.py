@@ -58,8 +58,7 @@ _SHOWN_CHARS = 100  # of what was found
 
 def refusal_of(error: RequestValidationError, model: type[BaseModel] | None) -> Refusal:
     """The first fault that the request has: of its path, then its query, then its body."""
-    faults = sorted(error.errors(), key=lambda fault: [*_PARTS, fault["loc"][0]].index(fault["loc"][0]))
-    fault = faults[0]
+    fault = min(error.errors(), key=lambda fault: [*_PARTS, fault["loc"][0]].index(fault["loc"][0]))
     code, title = _PARTS.get(fault["loc"][0], ("invalid_headers", "Header validation error"))
     path = _path(fault, model)
     where = f" on property {'.'.join(path)}{_description(path, model)}" if path else ""
@@ -97,6 +96,8 @@ def _type_of(found: Any) -> str:
 
 
 def _shown(found: Any) -> str:
+    if isinstance(found, Mapping | list):  # its text may be longer than the body
+        return _type_of(found)
     text = str(found)
     return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from engine.errors import EngineError
 from tenants import errors
@@ -25,6 +26,7 @@ _STORE: dict[type[errors.StoreError], tuple[int, str]] = {
     errors.TooMany: (403, "too_many_entities"),
     errors.Stale: (409, "stale"),
     errors.Unstorable: (400, "invalid_body"),
+    errors.TooLong: (400, "too_long"),
     errors.Unavailable: (503, "store_unavailable"),
     errors.KeyLost: (503, "key_lost"),
 }
@@ -61,6 +63,7 @@ def add_errors(app: FastAPI) -> None:
     app.add_exception_handler(EngineError, _of_engine)
     app.add_exception_handler(errors.StoreError, _of_store)
     app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(ClientDisconnect, _of_disconnect)
     app.add_exception_handler(Exception, _of_fault)
 
 
@@ -84,6 +87,11 @@ async def _of_store(_: Request, error: Exception) -> Response:
 async def _of_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return refusal(error.status_code, None, str(error.detail), error.headers)
+
+
+async def _of_disconnect(_: Request, __: Exception) -> Response:
+    """No fault of anybody's, and nobody reads it."""
+    return refusal(400, None, "The client went away before its request was complete.")
 
 
 async def _of_fault(_: Request, error: Exception) -> Response:

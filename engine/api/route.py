@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from engine.api.authentication import authenticate
-from engine.api.bodies import BODY_BYTES, StrictRequest
+from engine.api.bodies import BODY_BYTES, BODY_VALUES, StrictRequest
 from engine.api.refusals import refusal_of
 from engine.api.services import Services
 from engine.errors import Refusal
@@ -38,6 +38,7 @@ class Guard:
 
     scopes: tuple[str, ...]  # any of them will do; none: open to all
     body_bytes: int = BODY_BYTES
+    body_values: int = BODY_VALUES  # of JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +67,15 @@ async def _caller(request: Request) -> Caller:
 Calling = Annotated[Caller, Depends(_caller)]
 
 
-def needs(*scopes: str, body_bytes: int = BODY_BYTES) -> Callable[[Endpoint], Endpoint]:
+def needs(*scopes: str, body_bytes: int = BODY_BYTES, body_values: int = BODY_VALUES) -> Callable[[Endpoint], Endpoint]:
     """Mark a route's function: a token needs any of these scopes."""
     assert scopes, "without a scope it would be open to all"
-    return _marking(Guard(scopes=scopes, body_bytes=body_bytes))
+    return _marking(Guard(scopes=scopes, body_bytes=body_bytes, body_values=body_values))
 
 
-def open_to_all(endpoint: Endpoint) -> Endpoint:
+def open_to_all(*, body_bytes: int) -> Callable[[Endpoint], Endpoint]:
     """Mark a route's function: nobody needs a token."""
-    return _marking(Guard(scopes=()))(endpoint)
+    return _marking(Guard(scopes=(), body_bytes=body_bytes))
 
 
 def _marking(guard: Guard) -> Callable[[Endpoint], Endpoint]:
@@ -105,7 +106,7 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
-            strict.body_bytes = guard.body_bytes
+            strict.body_bytes, strict.body_values = guard.body_bytes, guard.body_values
             if guard.scopes:
                 strict.state.caller = await _admitted(strict, guard)
             _check_path(self, strict)
@@ -142,7 +143,10 @@ async def _admitted(request: StrictRequest, guard: Guard) -> Caller:
 async def _own_tenant(services: Services, token: Token, request: Request) -> Tenant | None:
     """The token's, its request counted; None of an operator's token. Raises Refusal 403, 429."""
     if token.tenant_id is not None:
-        own = await services.read_all(register.by_id, token.tenant_id)
+        try:
+            own = await services.read_all(register.by_id, token.tenant_id)
+        except Missing:  # the tenant is going, and the token with it
+            raise Refusal(401, None, "Invalid token", {"WWW-Authenticate": 'Bearer error="invalid_token"'}) from None
         request.state.headers = await services.rates.hit(services, own)
         return own
     if request.url.path.startswith(MANAGEMENT):

@@ -40,6 +40,12 @@ class Services:
         """What the question answers for one tenant. Raises StoreError."""
         return await asyncio.wrap_future(self.store.read(tenant_id, question, *args, **named))
 
+    async def study(
+        self, tenant_id: str, question: Callable[Concatenate[Rows, P], T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """As `read`, for a question that may take long. Raises StoreError."""
+        return await asyncio.wrap_future(self.store.study(tenant_id, question, *args, **named))
+
     async def write(
         self, tenant_id: str, change: Callable[Concatenate[Rows, P], T], *args: P.args, **named: P.kwargs
     ) -> T:

@@ -28,6 +28,7 @@ HookInPath = Annotated[
     Path(pattern=HOOK_PATTERN, max_length=NAME_CHARS, description="The hook's id or its name.", examples=["welcome"]),
 ]
 Order = Annotated[int, Field(ge=-ORDER, le=ORDER)]
+SentDependencies = Annotated[dict[str, str], Field(fail_fast=True)]
 Time = Annotated[str, Field(description="ISO 8601, UTC.", examples=["2026-11-18T07:30:00.000Z"])]
 Dependencies = Annotated[
     Mapping[str, str],
@@ -52,6 +53,7 @@ class TenantSettings:
     ]
     multiple_hooks: Annotated[bool, Field(description="Whether several enabled hooks of a point run, in their order.")]
     most_hooks: Annotated[int, Field(description="How many hooks there may be.")]
+    most_versions: Annotated[int, Field(description="How many versions of each hook are kept.")]
     api_per_second: Annotated[int | None, Field(description="Requests to the API, of all its tokens together.")]
 
 
@@ -112,10 +114,21 @@ class Hooks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedTenant:
+    """A tenant in its export."""
+
+    id: str
+    name: Annotated[str, Field(examples=["acme"])]
+    settings: Annotated[TenantSettings | None, Field(description="Null for a token that may not read them.")]
+    revision: Annotated[int, Field(description="One more with every change of its hooks.")]
+    created_at: Time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
     """All of a tenant that can be read again: not the secrets' values, the tokens and the log."""
 
-    tenant: Tenant
+    tenant: ExportedTenant
     hooks: Sequence[HookWithSource]
 
 
@@ -337,7 +350,7 @@ def token_fields(token: records.Token) -> dict[str, Any]:
     }
 
 
-def version_fields(version: records.Version, live: int) -> dict[str, Any]:
+def version_fields(version: records.VersionInfo, live: int) -> dict[str, Any]:
     """What every shape of a version has. `live`: the number of the one that runs."""
     return {
         "number": version.number,

@@ -55,6 +55,9 @@ class SettingsBody(Body):
         default=None, description="Several enabled hooks of a point run, in their order"
     )
     most_hooks: int | None = Field(default=None, ge=1, le=10_000, description="How many hooks there may be; null: 100")
+    most_versions: int | None = Field(
+        default=None, ge=1, le=10_000, description="How many versions of each hook are kept; null: 100"
+    )
     api_per_second: int | None = Field(
         default=None, ge=1, le=100_000, description="Requests to the API, of all its tokens"
     )

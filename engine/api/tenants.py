@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Annotated, Any
 
 import msgspec
@@ -17,8 +18,10 @@ from engine.api.route import Caller, Calling, make_router, needs
 from engine.api.services import Served
 from engine.api.tenant_settings import SettingsBody, merged
 from engine.errors import Refusal
+from engine.retention import sweep_removed
 from engine.tokens import OPERATOR
 from tenants import hooks, register, secret_values
+from tenants.errors import StoreError
 from tenants.records import Hook, Settings, Tenant
 from tenants.rows import Everything, Rows
 
@@ -65,6 +68,7 @@ async def create_tenant(body: NewTenant, caller: Calling, services: Served) -> R
         return tenant
 
     tenant = await services.write_all(change)
+    audit.tell(caller, "Create a tenant", 201, id=tenant.id, name=tenant.name)
     return reply(shapes.tenant_shape(tenant), 201, {"Location": f"/v1/tenants/{tenant.name}"})
 
 
@@ -107,27 +111,41 @@ async def change_tenant(body: TenantChange, caller: Calling, services: Served) -
 @needs(OPERATOR)
 async def delete_tenant(caller: Calling, services: Served) -> Response:
     """Takes away all that is its: hooks, versions, secrets with the key that opens them, tokens, log. For good."""
-    await services.write_all(register.remove, caller.owner.id)
+
+    def change(everything: Everything) -> None:
+        audit.check_operator(everything, caller)
+        register.remove(everything, caller.owner.id)
+
+    await services.write_all(change)
+    audit.tell(caller, "Delete a tenant", 204, id=caller.owner.id, name=caller.owner.name)
+    with contextlib.suppress(StoreError):  # it is removed; what is left yet, the next sweep takes away
+        await sweep_removed(services.store, caller.owner.id)
     return no_content()
 
 
 @router.get("/{tenant}/export", response_model=shapes.Export, summary="Export a tenant")
 @needs(OPERATOR, "read:hooks")
 async def export_tenant(caller: Calling, services: Served) -> Response:
-    """Settings and hooks with their live sources, and the names of the secrets; not their values, tokens and log."""
+    """Settings and hooks with their live sources, and the names of the secrets; not their values, tokens and log.
+
+    The settings are null for a token without read:tenant.
+    """
 
     def question(rows: Rows) -> list[tuple[Hook, list[str]]]:
         found, _ = hooks.page(rows)
         names = secret_values.names_by_hook(rows)
         return [(hook, names.get(hook.id, [])) for hook in found]
 
-    found = await services.read(caller.owner.id, question)
-    return await asyncio.to_thread(_exported, caller.owner, found)
+    found = await services.study(caller.owner.id, question)
+    told = msgspec.to_builtins(shapes.tenant_shape(caller.owner))
+    if caller.token.scopes.isdisjoint({OPERATOR, "read:tenant"}):
+        told["settings"] = None
+    return await asyncio.to_thread(_exported, told, found)
 
 
-def _exported(tenant: Tenant, found: list[tuple[Hook, list[str]]]) -> Response:
+def _exported(tenant: dict[str, Any], found: list[tuple[Hook, list[str]]]) -> Response:
     listed = [shapes.hook_shape(hook, names, with_source=True) for hook, names in found]
-    return reply({"tenant": shapes.tenant_shape(tenant), "hooks": listed})
+    return reply({"tenant": tenant, "hooks": listed})
 
 
 def _check_single(rows: Rows) -> None:

@@ -45,7 +45,11 @@ class TokenBody(Body):
 
     name: TokenName = Field(description="For people: who will use it, and what for", examples=["deploys of CI"])
     scopes: list[TenantScope] = Field(
-        min_length=1, max_length=64, description="What it may do", examples=[["read:hooks", "update:hooks"]]
+        fail_fast=True,
+        min_length=1,
+        max_length=64,
+        description="What it may do",
+        examples=[["read:hooks", "update:hooks"]],
     )
     expires_in: int | None = Field(
         default=None, ge=1, le=MOST_SECONDS, description="Seconds until it ends; null: never", examples=[86_400]
@@ -55,12 +59,18 @@ class TokenBody(Body):
 @router.post("", status_code=201, response_model=shapes.NewToken, summary="Make a token")
 @needs(OPERATOR, "create:tokens")
 async def create_token(body: TokenBody, caller: Calling, services: Served) -> Response:
-    """The answer is the only one that tells the token's text. A tenant's token gives no scope that it lacks itself."""
+    """The answer is the only one that tells the token's text.
+
+    Nobody gives more than they have: a tenant's token no scope that it lacks, and none makes a token that ends after
+    it. What was got at /oauth/token makes none at all.
+    """
+    if caller.token.parent_id is not None:
+        raise Refusal(403, "derived_token", "A token that was got at /oauth/token makes no other tokens.")
     scopes = frozenset[str](body.scopes)
     lacking = sorted(scopes - caller.token.scopes)
     if lacking and OPERATOR not in caller.token.scopes:
         raise Refusal(403, "insufficient_scope", f"Insufficient scope, a token cannot give: {', '.join(lacking)}")
-    made = new_token(caller.owner.id, body.name, scopes, expires_in=body.expires_in)
+    made = new_token(caller.owner.id, body.name, scopes, expires_in=body.expires_in, maker=caller.token)
 
     def change(rows: Rows) -> None:
         token_rows.create(rows, made.token, made.digest)
@@ -86,8 +96,8 @@ async def delete_token(token_id: TokenId, caller: Calling, services: Served) -> 
     """It ends at once, and so do those that were got with it at /oauth/token."""
 
     def change(rows: Rows) -> None:
-        token_rows.remove(rows, token_id)
         audit.record(rows, caller, "Revoke a token", request={"id": token_id}, status=204, response=None)
+        token_rows.remove(rows, token_id)  # last: it may be the caller's own
 
     await services.write(caller.owner.id, change)
     return no_content()

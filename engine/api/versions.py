@@ -47,7 +47,7 @@ async def list_versions(hook: HookInPath, caller: Calling, services: Served) -> 
         listed = [shapes.Version(**shapes.version_fields(each, live)) for each in hooks.versions(rows, found.id)]
         return shapes.Versions(versions=listed)
 
-    return reply(await services.read(caller.owner.id, question))
+    return reply(await services.study(caller.owner.id, question))
 
 
 @router.get("/{number}", response_model=shapes.VersionWithSource, summary="Read a version")

@@ -13,7 +13,7 @@ import click
 
 _COMMANDS = (
     *("run", "check", "test", "init"),
-    *("deploy", "pull", "hooks", "secret", "logs", "token", "tenant"),
+    *("deploy", "pull", "rollback", "hooks", "secret", "logs", "token", "tenant"),
     *("serve", "migrate", "rotate-master-key", "doctor", "bench"),
 )
 
@@ -39,11 +39,12 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line. A fault of the input or of the machine is one line and status 2."""
+    from engine.cli.terminal import say_lines
     from engine.errors import EngineError
     from tenants.errors import StoreError
 
     try:
         return cli.main(arguments, prog_name="hookcell")
     except (EngineError, StoreError) as error:
-        click.echo(f"hookcell: {error}", err=True)
+        say_lines(f"hookcell: {error}", err=True)
         sys.exit(2)

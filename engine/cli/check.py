@@ -74,13 +74,14 @@ def _secret(name: str) -> str:
 
 def _print(outcomes: dict[str, Outcome], hooks: dict[str, Hook], *, strict: bool) -> None:
     from engine.cli import show
+    from engine.cli.terminal import plain_line
 
     for name, outcome in outcomes.items():
         show.show_findings(outcome.diagnostics, hooks[name].source, name, warnings=outcome.warnings)
         count = len(outcome.warnings)
         warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
         verdict = f"{'refused by --strict' if strict and count else 'accepted'}{warned}"
-        click.echo(f"{show.plain(name)}: {verdict if outcome.status == 'ok' else outcome.message}")
+        click.echo(f"{plain_line(name)}: {verdict if outcome.status == 'ok' else outcome.message}")
 
 
 def _print_json(outcomes: dict[str, Outcome]) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from engine.cli.terminal import plain_line, say
+
 if TYPE_CHECKING:
     from engine.client import Client
 
@@ -50,7 +52,7 @@ def client_of(given: dict[str, Any]) -> Client:
         raise BadInput(f"the server is {server!r:.200}; its address begins with http:// or https://")
     client = Client(server, _token(given.get("token_file"), config.token), given.get("ca_file") or config.ca_file)
     if is_plain(server):
-        click.echo(f"hookcell: warning: {server} is not https: the token crosses the network unencrypted", err=True)
+        say(f"hookcell: warning: {server} is not https: the token crosses the network unencrypted", err=True)
     return client
 
 
@@ -83,25 +85,16 @@ def _token(file: str | None, environment: str | None) -> str:
     return str(token)
 
 
-def print_json(value: Any) -> None:
-    """`value` as one line of JSON on standard output."""
-    import msgspec
-
-    click.echo(msgspec.json.encode(value).decode())
-
-
 def print_table(titles: Iterable[str], rows: Iterable[Iterable[object]], none: str) -> None:
     """A table as wide as the terminal, or as it needs to be where there is none; `none` when it has no rows."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from engine.cli.show import plain
-
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(plain("" if cell is None else str(cell))) for cell in row))
+        table.add_row(*(Text(plain_line("" if cell is None else str(cell))) for cell in row))
     if not table.row_count:
-        click.echo(none)
+        say(none)
         return
     Console(width=None if sys.stdout.isatty() else 400).print(table)

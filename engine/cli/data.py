@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,3 +29,7 @@ def _make_folder(folder: Path) -> None:
         raise BadConfig(f"the data folder {str(folder)!r} cannot be made: {error.strerror}") from None
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise BadConfig(f"the data folder {str(folder)!r} cannot be written to; --data names another")
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        others = "so others could put their own files into it; do: chmod go-w"
+        raise BadConfig(f"the data folder {str(folder)!r} has mode {mode:04o}, {others} {folder}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.cli.connection import asks_tenant, client_of, print_json, tenant_of
+from engine.cli.connection import asks_tenant, client_of, tenant_of
+from engine.cli.terminal import give_json, plain_line, say
 
 if TYPE_CHECKING:
     from engine.client import Change, Client, Plan, Rejection
@@ -66,9 +67,8 @@ def _planned(client: Client, tenant: str, folder: Path, project: Project, *, del
             _show_rejected(folder, project, each)
         if not refused:
             raise
-        click.echo(
-            f"hookcell: {tenant} is as it was: {len(refused)} of {len(project.hooks)} hooks are refused", err=True
-        )
+        said = f"{tenant} is as it was: {len(refused)} of {len(project.hooks)} hooks are refused"
+        say(f"hookcell: {said}", err=True)
         sys.exit(2)
 
 
@@ -83,36 +83,32 @@ def _put(client: Client, tenant: str, project: Project, *, delete: bool, **more:
 
 def _show_rejected(folder: Path, project: Project, rejected: Rejection) -> None:
     """As `hookcell check` shows it."""
-    from engine.cli.show import plain, show_findings
+    from engine.cli.show import show_findings
 
     hook = next(each for each in project.hooks if each.name == rejected.name)
     path = str(folder / hook.path)
     show_findings(rejected.diagnostics, hook.source, path)
     if not rejected.diagnostics:
-        click.echo(plain(f"{path}: {rejected.message}"), err=True)
+        say(f"{path}: {rejected.message}", err=True)
 
 
 def _show(tenant: str, plan: Plan) -> None:
-    from engine.cli.show import plain
-
     for change in plan.changes:
         fields = f": {', '.join(change.fields)}" if change.fields else ""
         line = f"{_SIGNS[change.action]} {change.action:9}  {change.name}  ({change.trigger_id}){fields}"
-        click.secho(plain(line), fg=_COLOURS.get(change.action))
+        say(line, fg=_COLOURS.get(change.action))
         _show_diff(change)
     counted = {action: sum(change.action == action for change in plan.changes) for action in _SIGNS}
     told = ", ".join(f"{number} {action}" for action, number in counted.items() if number)
-    click.echo(f"{tenant}: {told or 'no hooks here, none there'}")
+    say(f"{tenant}: {told or 'no hooks here, none there'}")
 
 
 def _show_diff(change: Change) -> None:
     """The diff of an update; of what is made or deleted the name says enough."""
-    from engine.cli.show import plain
-
     if change.action != "update":
         return
     for line in change.diff.split("\n")[:-1]:
-        click.secho("    " + plain(line), fg=_COLOURS.get(line[:1]))
+        say("    " + line, fg=_COLOURS.get(line[:1]))
 
 
 def _confirm(names: list[str]) -> None:
@@ -120,15 +116,13 @@ def _confirm(names: list[str]) -> None:
 
     if sys.stdin is None or not sys.stdin.isatty():
         raise BadInput(f"it would delete {', '.join(names)}; nobody can be asked here, so say --yes")
-    click.confirm(f"Delete {', '.join(names)}, with versions and secrets?", abort=True, err=True)
+    click.confirm(plain_line(f"Delete {', '.join(names)}, with versions and secrets?"), abort=True, err=True)
 
 
 def _end(plan: Plan, *, as_json: bool, said: str) -> None:
-    from engine.cli.show import plain
-
     if as_json:
-        print_json(plan)
+        give_json(plan)
         return
     if said:
-        click.echo(said)
-    click.echo(plain(f"live: {', '.join(plan.live) or 'none'}"))
+        say(said)
+    say(f"live: {', '.join(plan.live) or 'none'}")

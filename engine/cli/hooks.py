@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.cli.connection import asks_tenant, client_of, print_json, print_table, tenant_of
+from engine.cli.connection import asks_tenant, client_of, print_table, tenant_of
+from engine.cli.terminal import give, give_json
 
 if TYPE_CHECKING:
     from engine.client import Client
@@ -28,13 +29,13 @@ def command(name: str | None, number: int | None, *, versions: bool, as_json: bo
     if name is None:
         hooks = listed_hooks(client, tenant)
         if as_json:
-            print_json(hooks)
+            give_json(hooks)
         else:
             _print(hooks)
     elif versions:
         _print_versions(client, tenant, name, as_json=as_json)
     elif as_json and number is None:
-        print_json(client.get(HookRow, "tenants", tenant, "hooks", name))
+        give_json(client.get(HookRow, "tenants", tenant, "hooks", name))
     else:
         _print_source(client, tenant, name, number, as_json=as_json)
 
@@ -61,7 +62,7 @@ def _print_versions(client: Client, tenant: str, name: str, *, as_json: bool) ->
 
     versions = listed_versions(client, tenant, name)
     if as_json:
-        print_json(versions)
+        give_json(versions)
         return
     rows = ((each.number, each.created_at, each.created_by, each.source_sha256[:12]) for each in versions)
     print_table(("version", "made", "by", "sha-256"), rows, "there are no versions")
@@ -71,10 +72,10 @@ def _print_source(client: Client, tenant: str, name: str, number: int | None, *,
     from engine.client import VersionRow
 
     if number is None:
-        click.echo(client.text("tenants", tenant, "hooks", name, "source").encode(), nl=False)
+        give(client.text("tenants", tenant, "hooks", name, "source"))
         return
     version = client.get(VersionRow, "tenants", tenant, "hooks", name, "versions", str(number))
     if as_json:
-        print_json(version)
+        give_json(version)
     else:
-        click.echo((version.source or "").encode(), nl=False)
+        give(version.source or "")

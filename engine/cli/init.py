@@ -38,7 +38,7 @@ cases:
 @click.option("--tenant", metavar="NAME", help="Whose hooks they are; else --tenant says it at each command.")
 def command(folder: str, point: str, tenant: str | None) -> None:
     """Write a tenant.yaml, a first hook and its cases into DIR. Nothing is overwritten."""
-    from engine.cli import writing
+    from engine.cli import terminal, writing
     from engine.errors import BadInput
     from engine.points import point_named
 
@@ -50,8 +50,10 @@ def command(folder: str, point: str, tenant: str | None) -> None:
         raise BadInput(f"{', '.join(there)} is there already; nothing is overwritten, so nothing was written")
     for path, text in made.items():
         writing.write_over(path, text.encode())
-        click.echo(f"wrote {path}")
-    click.echo(f"next:\n  hookcell test {folder}\n  hookcell deploy {folder} --dry-run\n  hookcell deploy {folder}")
+        terminal.say(f"wrote {path}")
+    terminal.say_lines(
+        f"next:\n  hookcell test {folder}\n  hookcell deploy {folder} --dry-run\n  hookcell deploy {folder}"
+    )
 
 
 def _files(point: Point, tenant: str | None) -> dict[str, str]:

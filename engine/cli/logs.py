@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from engine.cli.connection import asks_tenant, client_of, print_json, print_table, tenant_of
+from engine.cli.connection import asks_tenant, client_of, print_table, tenant_of
+from engine.cli.terminal import give_json
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _PAGE = 100  # the most that the API gives at once
@@ -39,7 +40,7 @@ def command(limit: int, *, as_json: bool, **given: Any) -> None:
         if len(page) < _PAGE:
             break
     if as_json:
-        print_json(events[:limit])
+        give_json(events[:limit])
         return
     fields = ("date", "type", "description", "client_name", "ip")
     rows = ([event.get(name, "") for name in fields] for event in events[:limit])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.connection import asks_tenant, client_of, tenant_of
+from engine.cli.terminal import say
 
 if TYPE_CHECKING:
     from engine.client import HookRow
@@ -41,8 +42,8 @@ def command(folder: str, *, force: bool, **given: Any) -> None:
         _check_untouched(path, stale)
     _write(path, stale)
     for name in sorted({hook.path for hook in old.hooks} - set(wanted) if old else ()):
-        click.echo(f"no hook of {tenant} is in {name} any more; the file stays")
-    click.echo(f"{tenant}: {len(project.hooks)} hooks in {folder}: {len(stale)} files written")
+        say(f"no hook of {tenant} is in {name} any more; the file stays")
+    say(f"{tenant}: {len(project.hooks)} hooks in {folder}: {len(stale)} files written")
 
 
 def as_project(hooks: Iterable[HookRow], tenant: str, old: Project | None) -> Project:
@@ -140,4 +141,4 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
     for name in sorted(files, key=lambda each: (each == FILE, each)):
         writing.write_over(_within(folder, name), files[name])
-        click.echo(f"wrote {folder / name}")
+        say(f"wrote {folder / name}")

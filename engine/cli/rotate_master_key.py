@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from engine.cli.connection import asks_server, client_of
+from engine.cli.terminal import say
 
 
 @click.command(name="rotate-master-key")
@@ -22,8 +23,8 @@ def command(**given: Any) -> None:
     from engine.client import Rotation
 
     told = client_of(given).post(Rotation, None, "master-key", "rotation")
-    click.echo(f"master key {told.master_key_id} is in use; {told.data_keys} data keys are wrapped with it")
+    say(f"master key {told.master_key_id} is in use; {told.data_keys} data keys are wrapped with it")
     if not told.complete:
         unreadable = ", ".join(told.unreadable)
-        click.echo(f"the old key stays: no key opens the data keys of these tenants: {unreadable}", err=True)
+        say(f"the old key stays: no key opens the data keys of these tenants: {unreadable}", err=True)
         sys.exit(1)

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from engine.cli.connection import asks_tenant, client_of, print_json, print_table, tenant_of
+from engine.cli.connection import asks_tenant, client_of, print_table, tenant_of
+from engine.cli.terminal import give_json, say
 
 _VALUE_BYTES = 64 << 10  # read at most; the server says what a value may be
 
@@ -31,7 +32,7 @@ def set_one(hook: str, name: str, from_file: str | None, *, exact: bool, **given
     client, tenant = client_of(given), tenant_of(given)
     value = _value(name, from_file, exact=exact)
     client.set_value(value, "tenants", tenant, "hooks", hook, "secrets", name)
-    click.echo(f"secret {name} of {hook} is set")
+    say(f"secret {name} of {hook} is set")
 
 
 @command.command(name="list")
@@ -44,7 +45,7 @@ def list_all(hook: str, *, as_json: bool, **given: Any) -> None:
 
     names = client_of(given).get(HookRow, "tenants", tenant_of(given), "hooks", hook).secrets
     if as_json:
-        print_json(names)
+        give_json(names)
     else:
         print_table(("name",), ([name] for name in names), f"{hook} has no secrets")
 
@@ -56,7 +57,7 @@ def list_all(hook: str, *, as_json: bool, **given: Any) -> None:
 def remove(hook: str, name: str, **given: Any) -> None:
     """Take the secret NAME away from HOOK."""
     client_of(given).delete("tenants", tenant_of(given), "hooks", hook, "secrets", name)
-    click.echo(f"secret {name} of {hook} is gone")
+    say(f"secret {name} of {hook} is gone")
 
 
 def _value(name: str, file: str | None, *, exact: bool) -> str:

@@ -70,7 +70,7 @@ def _bound(config: Config) -> socket.socket:
         ((family, _, _, _, address), *_) = socket.getaddrinfo(
             config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
     except OSError as error:
@@ -101,6 +101,7 @@ async def _listen(config: Config, listening: socket.socket, engine: Engine) -> N
     import signal
 
     from engine.api.app import make_app, open_services
+    from engine.cli.terminal import say
     from engine.server import Server
 
     loop = asyncio.get_running_loop()
@@ -108,7 +109,7 @@ async def _listen(config: Config, listening: socket.socket, engine: Engine) -> N
         server = Server(config, make_app(services), listening)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
-        await server.run(lambda: click.echo(_told(config, listening)))
+        await server.run(lambda: say(_told(config, listening)))
 
 
 def _told(config: Config, listening: socket.socket) -> str:

@@ -8,17 +8,11 @@ from collections.abc import Iterable
 import click
 import msgspec
 
+from engine.cli.terminal import plain
 from engine.outcome import Cause, Exchange, Finding, Outcome, lines_of
 
 _COLOURS = {"ok": "green", "denied": "yellow"}
 _LEVELS = {"info": None, "warn": "yellow", "error": "red"}
-
-
-def plain(text: str) -> str:
-    """`text` on a terminal: control characters would be the tenant's commands to it."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else f"\\x{ord(character):02x}" for character in text
-    )
 
 
 def show_outcome(outcome: Outcome, name: str) -> None:

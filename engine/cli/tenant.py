@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from engine.cli.connection import asks_server, client_of, print_json, print_table
+from engine.cli.connection import asks_server, client_of, print_table
+from engine.cli.terminal import give, give_json, plain_line, say
 
 _NAME = click.argument("name")
 _SETTINGS = click.argument("settings", nargs=-1, metavar="[SETTING=VALUE]...")
@@ -36,11 +37,9 @@ def create(name: str, settings: tuple[str, ...], *, as_json: bool, **given: Any)
     body = {"name": name} | ({"settings": _parsed(settings)} if settings else {})
     tenant = client_of(given).post(TenantRow, body, "tenants")
     if as_json:
-        print_json(tenant)
+        give_json(tenant)
     else:
-        click.echo(
-            f"tenant {tenant.name} is made; `hookcell token create NAME --tenant {tenant.name}` gives it a token"
-        )
+        say(f"tenant {tenant.name} is made; `hookcell token create NAME --tenant {tenant.name}` gives it a token")
 
 
 @command.command(name="list")
@@ -52,7 +51,7 @@ def list_all(*, as_json: bool, **given: Any) -> None:
 
     tenants = all_tenants(client_of(given))
     if as_json:
-        print_json(tenants)
+        give_json(tenants)
         return
     rows = ((tenant.name, tenant.revision, tenant.created_at, _told(tenant.settings)) for tenant in tenants)
     print_table(("name", "changes", "made", "settings"), rows, "there are no tenants")
@@ -68,7 +67,7 @@ def show(name: str, *, as_json: bool, **given: Any) -> None:
 
     tenant = client_of(given).get(TenantRow, "tenants", name)
     if as_json:
-        print_json(tenant)
+        give_json(tenant)
         return
     rows = [("name", tenant.name), ("id", tenant.id), ("made", tenant.created_at), ("changes", tenant.revision)]
     print_table(("", ""), [*rows, *((key, _as_text(value)) for key, value in sorted(tenant.settings.items()))], "")
@@ -85,9 +84,9 @@ def change(name: str, settings: tuple[str, ...], *, as_json: bool, **given: Any)
 
     tenant = client_of(given).patch(TenantRow, {"settings": _parsed(settings)}, "tenants", name)
     if as_json:
-        print_json(tenant)
+        give_json(tenant)
     else:
-        click.echo(f"tenant {tenant.name}: {_told(tenant.settings) or 'as the settings of the server'}")
+        say(f"tenant {tenant.name}: {_told(tenant.settings) or 'as the settings of the server'}")
 
 
 @command.command(name="delete")
@@ -98,9 +97,11 @@ def delete(name: str, *, yes: bool, **given: Any) -> None:
     """Delete the tenant NAME: its hooks, versions, secrets, tokens and logs, for good."""
     client = client_of(given)
     if not yes:
-        click.confirm(f"Delete the tenant {name} with everything it has? Its secrets cannot be had back", abort=True)
+        click.confirm(
+            plain_line(f"Delete the tenant {name} with everything it has? Its secrets cannot be had back"), abort=True
+        )
     client.delete("tenants", name)
-    click.echo(f"tenant {name} is deleted")
+    say(f"tenant {name} is deleted")
 
 
 @command.command(name="export")
@@ -113,10 +114,10 @@ def export(name: str, file: str | None, **given: Any) -> None:
 
     text = client_of(given).text("tenants", name, "export")
     if file is None:
-        click.echo(text)
+        give(text + "\n")
     else:
         writing.write_new(Path(file), text.encode())
-        click.echo(f"written to {file}")
+        say(f"written to {file}")
 
 
 def _parsed(pairs: tuple[str, ...]) -> dict[str, Any]:

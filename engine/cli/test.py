@@ -65,11 +65,13 @@ def _write(path: Path, report: bytes) -> None:
 
 
 def _print(verdicts: list[Verdict]) -> None:
-    from engine.cli.show import plain
+    from engine.cli.terminal import plain, plain_line
 
     for verdict in verdicts:
         mark = click.style("failed", fg="red") if verdict.faults else click.style("passed", fg="green")
-        click.echo(f"{mark}  {verdict.file}  {verdict.case}  ({verdict.seconds * 1000:.1f} ms)")
+        click.echo(
+            f"{mark}  {plain_line(str(verdict.file))}  {plain_line(verdict.case)}  ({verdict.seconds * 1000:.1f} ms)"
+        )
         for fault in verdict.faults:
             click.echo(f"        {plain(fault)}")
     failed = sum(bool(verdict.faults) for verdict in verdicts)
@@ -90,7 +92,7 @@ def _junit(verdicts: list[Verdict]) -> bytes:
     """One suite, a case each. Source: the JUnit 4 Ant report, as CI servers read it."""
     from xml.etree import ElementTree
 
-    from engine.cli.show import plain
+    from engine.cli.terminal import plain
 
     failures = sum(bool(verdict.faults) for verdict in verdicts)
     suite = ElementTree.Element("testsuite", name="hookcell", tests=str(len(verdicts)), failures=str(failures))

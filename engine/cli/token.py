@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.cli.connection import asks_tenant, client_of, print_json, print_table, tenant_of
+from engine.cli.connection import asks_tenant, client_of, print_table, tenant_of
+from engine.cli.terminal import give, give_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,9 +49,9 @@ def create(name: str, scopes: tuple[str, ...], expires_in: str | None, file: str
     made = client.post(TokenRow, body, *place)
     if file:
         writing.write_new(Path(file), f"{made.token}\n".encode(), 0o600)
-        click.echo(f"token {made.name} ({made.id}) is in {file}", err=True)
+        say(f"token {made.name} ({made.id}) is in {file}", err=True)
     else:
-        click.echo(made.token)
+        give(f"{made.token}\n")
 
 
 @command.command(name="list")
@@ -62,7 +63,7 @@ def list_all(*, as_json: bool, **given: Any) -> None:
 
     tokens = listed_tokens(client_of(given), *_place(given))
     if as_json:
-        print_json(tokens)
+        give_json(tokens)
         return
     rows = ((each.id, each.name, " ".join(each.scopes), each.created_at, each.expires_at or "never") for each in tokens)
     print_table(("id", "name", "scopes", "made", "expires"), rows, "there are no tokens")
@@ -74,7 +75,7 @@ def list_all(*, as_json: bool, **given: Any) -> None:
 def revoke(token_id: str, **given: Any) -> None:
     """End the token with that ID (see `token list`), at once."""
     client_of(given).delete(*_place(given), token_id)
-    click.echo(f"token {token_id} is revoked")
+    say(f"token {token_id} is revoked")
 
 
 def _place(given: dict[str, Any]) -> tuple[str, ...]:
@@ -82,7 +83,7 @@ def _place(given: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _all_scopes() -> list[str]:
-    from engine.tokens import TENANT_SCOPES
+    from engine.scopes import TENANT_SCOPES
 
     return sorted(TENANT_SCOPES)
 

@@ -294,3 +294,13 @@ def test_every_answer_says_how_many_are_left(small: Any) -> None:
     assert [200, 404, 400, 401, 401, 200] == [answer.status_code for answer in answers]
     assert all(answer.headers.keys() >= RESETS for answer in answers)
     assert {"50"} == {answer.headers["x-ratelimit-limit"] for answer in answers[:3]}
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/api/v2/rules", 404), ("PUT", "/api/v2/hooks", 405)])
+def test_an_answer_of_no_route_says_so_too(small: Any, method: str, path: str, status: int) -> None:
+    """Also without a token: of the address then."""
+    answer = small.ask(method, path, token="")
+
+    assert status == answer.status_code
+    assert 0 <= int(answer.headers["x-ratelimit-reset"]) - time.time() + 1 <= 3
+    assert {"x-ratelimit-limit", "x-ratelimit-remaining"} <= set(answer.headers)

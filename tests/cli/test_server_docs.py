@@ -12,7 +12,7 @@ from serving import HOOKCELL, PATIENCE_S, environment, serving
 
 from engine.cli import _COMMANDS, cli
 from engine.project import read_project
-from engine.tokens import TENANT_SCOPES
+from engine.scopes import TENANT_SCOPES
 from tenants.records import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,11 +31,10 @@ CALLS = sorted(
 
 def test_the_commands_of_the_readme_lead_from_nothing_to_a_live_hook(tmp_path: Path) -> None:
     """One after another, as they stand there; the server alone is started for them."""
-    (block,) = re.findall(r"```sh\n(.*?)```", TEXT["README"], re.DOTALL)
-    first, *rest = block.replace(".venv/bin/", f"{HOOKCELL.parent}/").splitlines()
+    first, block = re.findall(r"```sh\n(.*?)```", TEXT["README"], re.DOTALL)
     with serving(tmp_path / "data") as server:
         told = environment(HOOKCELL_SERVER=server.url, API_KEY="k")
-        script = "set -e\n" + "\n".join(rest)
+        script = "set -e\n" + block.replace(".venv/bin/", f"{HOOKCELL.parent}/")
         ran = subprocess.run(
             ["bash", "-c", script],
             cwd=tmp_path,
@@ -46,7 +45,7 @@ def test_the_commands_of_the_readme_lead_from_nothing_to_a_live_hook(tmp_path: P
             check=False,
         )
 
-    assert first.endswith("hookcell serve --data data &")
+    assert first.startswith(".venv/bin/hookcell serve --data data ")
     assert (0, "") == (ran.returncode, ran.stderr)
     assert "live: Post-Change Password" in ran.stdout.splitlines()
     assert re.search(r"^Post-Change Password +post-change-password +yes +0 +1 +API_KEY ", ran.stdout, re.MULTILINE)

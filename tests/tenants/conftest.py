@@ -18,8 +18,9 @@ import pytest
 from sqlalchemy import BindParameter, Delete, Engine, Insert, Select, Table, Update, event
 from sqlalchemy.sql import operators, visitors
 
-from tenants import hooks, register
-from tenants.records import Check, Draft, Hook, SealedKey, Settings, Tenant
+from tenants import hooks, log_search, register
+from tenants.log_search import Order
+from tenants.records import Check, Draft, Hook, LogEvent, SealedKey, Settings, Tenant
 from tenants.store import Store
 
 POINT = "post-change-password"
@@ -118,6 +119,15 @@ class Asked:
 
     def write(self, tenant: Tenant, change: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return self._wait(self.store.write(tenant.id, change, *args, **kwargs))
+
+    def study(self, tenant: Tenant, question: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return self._wait(self.store.study(tenant.id, question, *args, **kwargs))
+
+    def events(self, tenant: Tenant) -> list[LogEvent]:
+        """Its log, the oldest first."""
+        oldest_first = Order(ascending=True)
+        found: list[LogEvent] = self.read(tenant, log_search.found, None, order=oldest_first, start=0, limit=1_000_000)
+        return found
 
     def read_all(self, question: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return self._wait(self.store.read_all(question, *args, **kwargs))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
-from tenants import hooks, secret_values
+from tenants import hooks, register, secret_values
 from tenants.errors import Missing, Taken, TooMany
 from tenants.hooks import HookChanges
-from tenants.records import Check, Draft, Hook, Tenant
+from tenants.records import Check, Draft, Hook, Settings, Tenant
 
 Drafts = Callable[..., Draft]
 POINT = "post-change-password"
@@ -258,3 +259,55 @@ def test_what_a_compiler_made_of_a_version_is_kept(asked: Any, acme: Tenant) -> 
     accepted = Check(compiler="c2", code=bytes(range(256)))
     asked.write(acme, hooks.keep_check, made.id, 1, accepted)
     assert accepted == asked.read(acme, hooks.check_of, made.id, 1, "c2")
+
+
+def test_one_that_puts_others_out_counts_as_a_change_when_it_was_enabled_before(asked: Any) -> None:
+    """Several were enabled while the tenant had several at once, which it has no more."""
+    tenant = asked.tenant("several", multiple_hooks=True)
+    one, two = (asked.hook(tenant, name, enabled=True) for name in ("one", "two"))
+    asked.write_all(register.change, tenant.id, Settings())
+    before = asked.read(tenant, hooks.revision)
+    asked.write(tenant, hooks.change, one.id, HookChanges(enabled=True))
+
+    assert [True, False] == [asked.read(tenant, hooks.get, hook.id).enabled for hook in (one, two)]
+    assert before + 1 == asked.read(tenant, hooks.revision)
+
+
+def test_a_list_of_versions_is_without_their_sources(asked: Any, acme: Tenant, ear_of_sql: list[str]) -> None:
+    """They are not read at all: a hundred of them may be large."""
+    made = asked.hook(acme, "one", "a source")
+    ear_of_sql.clear()
+    (info,) = asked.study(acme, hooks.versions, made.id)
+
+    assert (1, made.version.sha256, "tests") == (info.number, info.sha256, info.created_by)
+    assert not hasattr(info, "source")
+    assert all("source" not in statement for statement in ear_of_sql)
+
+
+@pytest.fixture
+def ear_of_sql() -> Iterator[list[str]]:
+    heard: list[str] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        heard.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", listen)
+    yield heard
+    event.remove(Engine, "before_cursor_execute", listen)
+
+
+def test_old_versions_go_when_there_are_too_many(asked: Any, draft: Drafts) -> None:
+    """Their numbers are not given again, and another hook's versions stay."""
+    tenant = asked.tenant("few", most_versions=3)
+    one, two = (asked.hook(tenant, name) for name in ("one", "two"))
+    for number in range(2, 6):
+        changed = asked.write(tenant, hooks.change, one.id, HookChanges(draft=draft(f"# {number}")))
+        assert number == changed.version.number
+
+    assert [5, 4, 3] == [version.number for version in asked.read(tenant, hooks.versions, one.id)]
+    assert [1] == [version.number for version in asked.read(tenant, hooks.versions, two.id)]
+    with pytest.raises(Missing):
+        asked.write(tenant, hooks.deploy, one.id, 2)
+    asked.write(tenant, hooks.deploy, one.id, 3)
+    asked.write(tenant, hooks.change, one.id, HookChanges(draft=draft("# again")))
+    assert [6, 5, 4] == [version.number for version in asked.read(tenant, hooks.versions, one.id)]

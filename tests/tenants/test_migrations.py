@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import subprocess
 import sys
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +17,14 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from tenants import schema
+from tenants import migrating, schema
+from tenants.database import make_file
 from tenants.errors import StoreError
 from tenants.migrating import migrate
 from tenants.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-NEWEST = "0001"
+NEWEST = "0002"
 
 
 def run_sql(url: str, *statements: str) -> list[Any]:
@@ -70,6 +74,53 @@ def test_many_processes_migrate_at_once(url: str) -> None:
     said = sorted(process.communicate(timeout=60)[0].strip() for process in processes)
 
     assert [NEWEST] * 3 + ["None"] == said
+
+
+@contextlib.contextmanager
+def locked(url: str) -> Iterator[None]:
+    """As another process that migrates has it."""
+    if url.startswith("sqlite"):
+        file = url.removeprefix("sqlite:///")
+        make_file(file)
+        with Path(file + ".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    else:
+        with sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool).begin() as connection:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({migrating._LOCK})")
+            yield
+
+
+def test_nothing_is_migrated_while_another_process_has_the_lock(url: str) -> None:
+    """It waits, for longer than a change waits for a lock, and goes on when the other one has ended."""
+    done: list[tuple[str | None, str]] = []
+    thread = threading.Thread(target=lambda: done.append(migrate(url)))
+    with locked(url):
+        thread.start()
+        thread.join(1)  # without a lock it would have ended long ago
+
+        assert thread.is_alive()
+        assert [] == tables_of(url)
+    thread.join(60)
+    assert [(None, NEWEST)] == done
+
+
+def tables_of(url: str) -> list[str]:
+    with sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool).connect() as connection:
+        return sqlalchemy.inspect(connection).get_table_names()
+
+
+def test_a_tenant_of_the_first_version_is_there_after_the_second(url: str) -> None:
+    migrate(url)
+    run_sql(
+        url,
+        "ALTER TABLE tenants DROP COLUMN gone_ms",
+        "UPDATE alembic_version SET version_num = '0001'",
+        "INSERT INTO tenants VALUES ('t1', 'acme', '{\"modules\": null}', 1, 2, 3, 4)",
+    )
+
+    assert ("0001", NEWEST) == migrate(url)
+    assert [("acme", None)] == run_sql(url, "SELECT name, gone_ms FROM tenants")
 
 
 @pytest.mark.slow

@@ -122,10 +122,72 @@ def test_a_tenant_is_removed_with_all_that_is_its_and_nothing_else(
     tables = {table.name for table in schema.METADATA.sorted_tables} - {"meta"}
     assert [tables, tables] == [set(counted) for counted in before.values()]
     asked.write_all(register.remove, acme.id)
+    assert tables - {"data_keys", "tokens"} == set(rows_by_tenant(url)[acme.id])
+    sweep_away(asked, acme)
 
     assert {other.id: before[other.id]} == rows_by_tenant(url)
     with pytest.raises(Missing):
         asked.write_all(register.remove, acme.id)
+    assert not asked.write_all(register.sweep, other.id)
+    assert {other.id: before[other.id]} == rows_by_tenant(url)
+
+
+def sweep_away(asked: Any, tenant: Tenant) -> int:
+    """Takes away what a removed tenant left; in how many changes."""
+    assert [tenant.id] == asked.read_all(register.gone)
+    parts = 1
+    while asked.write_all(register.sweep, tenant.id):
+        parts += 1
+    assert [] == asked.read_all(register.gone)
+    return parts
+
+
+def test_a_removed_tenant_is_seen_by_nobody_before_it_is_swept_away(
+    asked: Any, acme: Tenant, draft: Callable[..., Draft]
+) -> None:
+    """Nor by who knows its id, its hook's id, or its name; nobody can write to it, and it is not removed again."""
+    other = asked.tenant("other")
+    fill(asked, acme, draft)
+    hook = asked.read(acme, hooks.named, "one")
+    asked.write_all(register.remove, acme.id)
+
+    assert ([other], 1) == asked.read_all(register.page, 0, 10)
+    for table in schema.METADATA.sorted_tables:
+        if table is not schema.meta:
+            assert 0 == asked.read(acme, lambda rows, table=table: rows.count(table)), table
+    assert ([], []) == (asked.events(acme), asked.read(acme, log_events.after, "", 10))
+    for ask in (
+        lambda: asked.read_all(register.named, "acme"),
+        lambda: asked.read_all(register.named, f"gone: {acme.id}"),
+        lambda: asked.read_all(register.by_id, acme.id),
+        lambda: asked.read(acme, hooks.get, hook.id),
+        lambda: asked.read(acme, hooks.revision),
+        lambda: asked.write(acme, log_events.append, type="x"),
+        lambda: asked.write_all(lambda everything: log_events.append(everything.of(acme.id), type="x")),
+        lambda: asked.write_all(register.change, acme.id, Settings()),
+        lambda: asked.write_all(register.remove, acme.id),
+    ):
+        with pytest.raises(Missing):
+            ask()
+
+
+def test_a_large_tenant_is_swept_away_in_small_changes(
+    asked: Any, acme: Tenant, monkeypatch: pytest.MonkeyPatch, draft: Callable[..., Draft]
+) -> None:
+    """Its name is free before that."""
+    monkeypatch.setattr(register, "_MOST_SWEPT", 10)
+    fill(asked, acme, draft)
+
+    def log(rows: Any) -> None:
+        for _ in range(99):
+            log_events.append(rows, type="x")
+
+    asked.write(acme, log)
+    asked.write_all(register.remove, acme.id)
+    again = asked.tenant("acme")
+
+    assert sweep_away(asked, acme) > 10
+    assert ([again], 1) == asked.read_all(register.page, 0, 10)
 
 
 def test_a_name_may_be_used_again_but_the_id_is_not(asked: Any, acme: Tenant) -> None:
@@ -147,9 +209,31 @@ def test_a_removed_tenants_data_key_is_in_no_file(asked_sqlite: Any, tmp_path: P
         asked_sqlite.tenant(name)
     assert [] != files_with(tmp_path, b"wrapped key of acme")
     asked_sqlite.write_all(register.remove, asked_sqlite.read_all(register.named, "acme").id)
+    asked_sqlite.write_all(register.keep, "x", b"after the log was emptied")
 
     assert [] == files_with(tmp_path, b"wrapped key of acme")
     assert [] != files_with(tmp_path, b"wrapped key of other")
+
+
+def test_what_is_deleted_is_overwritten_whatever_sqlite_does_by_itself(
+    tmp_path: Path, sqlite_url: str, opened: Callable[[str], Store], asked_of: Callable[[Store], Any]
+) -> None:
+    """Also without the tenant's end, in the database's free pages."""
+
+    def careless(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA secure_delete = OFF")
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", careless)
+    try:
+        asked = asked_of(opened(sqlite_url))
+        tenant = asked.tenant("acme")
+        hook = asked.hook(tenant, "one", "# a source that is to be forgotten\n" * 1_000)
+        asked.write(tenant, hooks.remove, hook.id)
+        asked.store.close()
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "connect", careless)
+
+    assert [] == files_with(tmp_path, b"a source that is to be forgotten")
 
 
 def test_a_rewrapped_data_key_is_in_no_file(asked_sqlite: Any, tmp_path: Path) -> None:
@@ -158,6 +242,7 @@ def test_a_rewrapped_data_key_is_in_no_file(asked_sqlite: Any, tmp_path: Path) -
     new = SealedKey(master_key_id="m2", wrapped=b"another text")
 
     assert asked_sqlite.write_all(register.rewrap, tenant.id, old, new)
+    asked_sqlite.write_all(register.keep, "x", b"after the log was emptied")
     assert [] == files_with(tmp_path, old.wrapped)
 
 

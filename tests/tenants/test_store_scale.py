@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from tenants import hooks, log_events, register, schema, secret_values, token_rows
+from tenants import hooks, log_events, log_search, register, schema, secret_values, token_rows
 from tenants.hooks import HookChanges
 from tenants.records import Draft, Tenant, Token
 
@@ -50,7 +50,7 @@ def ask_all(asked: Any, tenant: Tenant, draft: Callable[..., Draft]) -> None:
         (hooks.get, hook.id), (hooks.named, "two"), (hooks.page,), (hooks.enabled_of, "p"), (hooks.versions, hook.id),
         (hooks.revision,), (hooks.check_of, hook.id, 1, "c1"), (secret_values.names, hook.id),
         (secret_values.names_by_hook,), (secret_values.data_key,), (token_rows.listed,), (log_events.after, "", 5),
-        (log_events.search, None),
+        (log_search.number, None), (register.settings_in,),
     ):  # fmt: skip
         asked.read(tenant, question, *arguments)
     asked.read(tenant, hooks.page, trigger_id="p", enabled=True, start=1, limit=2)
@@ -88,8 +88,9 @@ def test_a_list_is_sorted_by_its_index(asked_sqlite: Any, tmp_path: Path, heard:
     """A page of the log does not sort the whole of it first."""
     tenant = asked_sqlite.tenant("acme")
     heard.clear()
-    for sort in ("date:1", "date:-1"):
-        asked_sqlite.read(tenant, log_events.search, None, sort=sort)
+    for ascending in (True, False):
+        order = log_search.Order(ascending=ascending)
+        asked_sqlite.read(tenant, log_search.found, None, order=order, start=0, limit=50)
     asked_sqlite.read(tenant, log_events.after, "", 5)
     asked_sqlite.read(tenant, hooks.page)
 
@@ -104,7 +105,8 @@ def test_a_sweep_looks_at_each_tenants_index(asked_sqlite: Any, tmp_path: Path, 
     for _ in range(3):
         asked_sqlite.write(tenant, log_events.append, type="x")
     heard.clear()
-    asked_sqlite.write_all(log_events.sweep, 0, 1)
+    assert [tenant.id] == asked_sqlite.read_all(log_events.overfull, 0, 1)
+    assert 2 == asked_sqlite.write(tenant, log_events.sweep, 0, 1)
     scans = {plan for plan in plans(tmp_path / "store.db", heard).values() if f"SCAN {schema.log_events.name}" in plan}
 
     assert set() == scans

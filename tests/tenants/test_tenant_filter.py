@@ -28,8 +28,13 @@ OPERATORS = {  # functions that make statements about everything, and nothing el
     "token_rows.create_operator": "an operator's token is no tenant's",
     "token_rows.operators": "an operator's token is no tenant's",
     "token_rows.remove_operator": "an operator's token is no tenant's",
+    "token_rows.still_operators": "an operator's token is no tenant's",
+    "token_rows.lock_operators": "meta is nobody's",
     "token_rows.purge_expired": "all that have expired",
-    "log_events._overfull": "which tenants have too many events",
+    "register.gone": "which tenants are removed",
+    "register.sweep": "nothing of a removed tenant is seen by Rows",
+    "register._left": "nothing of a removed tenant is seen by Rows",
+    "log_events.overfull": "which tenants have too many events",
 }
 
 
@@ -89,6 +94,13 @@ def test_the_functions_that_see_everything_are_these() -> None:
     }
 
     assert set(OPERATORS) == builders
+
+
+def test_one_question_of_a_tenant_alone_sees_what_is_nobodys() -> None:
+    """Whether the operator's token that changes its rows is valid."""
+    asking = {name for name, tree in functions() if "select_nobodys" in {call.attr for call in calls(tree)}}
+
+    assert {"token_rows.still"} == asking
 
 
 @pytest.mark.parametrize(

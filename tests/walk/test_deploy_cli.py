@@ -113,8 +113,9 @@ def test_an_export_writes_every_hook_and_no_secret(tenant: Tenant, tmp_path: Pat
 
 
 def test_an_import_makes_hooks_and_secrets_and_again_changes_nothing(tenant: Tenant, tmp_path: Path) -> None:
-    """The second time nothing is new: no version, no change, whatever the program sends again; and what the files do
-    not name goes only where that is allowed.
+    """The second time nothing is new: no version, no change, whatever the program sends again.
+
+    What the files do not name goes only where that is allowed.
     """
     tenant.make("other")
     write_hook(tmp_path / "in", "first-hook", FIRST, enabled=True, secrets={"KEY": "one", "OTHER": "two"})

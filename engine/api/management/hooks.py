@@ -15,15 +15,15 @@ from typing_extensions import TypedDict  # pydantic asks for this one before Pyt
 
 from engine.api import audit
 from engine.api.bodies import Body, Query
+from engine.api.hooks import check_basis
 from engine.api.management.queries import Flag, Id, Paged, fields_pattern, part_of
 from engine.api.replies import no_content, reply
 from engine.api.route import Caller, Calling, make_router, needs
 from engine.api.services import Served, Services
-from engine.api.shapes import HookName
+from engine.api.shapes import HookName, SentDependencies
 from engine.checking import Rejected
 from engine.errors import BadInput, BadSource, Refusal
 from tenants import hooks, records, secret_values
-from tenants.errors import Stale
 from tenants.hooks import UNSET, HookChanges
 from tenants.records import Draft
 from tenants.rows import Rows
@@ -108,7 +108,7 @@ class NewHook(Body):
         alias="triggerId", description="Execution stage of this hook", examples=["post-change-password"]
     )
     enabled: bool = Field(default=False, description=_ENABLED_TOLD)
-    dependencies: dict[str, str] = Field(default={}, description=_DEPENDENCIES_TOLD, examples=[{"json": ""}])
+    dependencies: SentDependencies = Field(default={}, description=_DEPENDENCIES_TOLD, examples=[{"json": ""}])
 
 
 def _unless_left_out(**told: Any) -> Any:
@@ -126,7 +126,7 @@ class HookUpdate(Body):
     name: HookName = _unless_left_out(description=_NAME_TOLD, examples=["welcome"])
     script: Script = _unless_left_out(description=_SCRIPT_TOLD, examples=["def hook(user, context, cb):\n    cb()\n"])
     enabled: bool = _unless_left_out(description=_ENABLED_TOLD)
-    dependencies: dict[str, str] = _unless_left_out(description=_DEPENDENCIES_TOLD, examples=[{"json": ""}])
+    dependencies: SentDependencies = _unless_left_out(description=_DEPENDENCIES_TOLD, examples=[{"json": ""}])
 
     @model_validator(mode="after")
     def _has_a_property(self) -> Self:
@@ -217,8 +217,8 @@ async def update_hook(
     )
 
     def change(rows: Rows) -> dict[str, Any]:
-        if draft and hooks.get(rows, id).version.number != hook.version.number:
-            raise Stale("the hook has been changed meanwhile; try again")  # half of the draft is of the old version
+        if draft:
+            check_basis(rows, hook)
         shape = shape_of(hooks.change(rows, id, changes))
         sent = body.model_dump(exclude_unset=True)
         audit.record(rows, caller, "Update a Hook", request=_told(sent), status=200, response=_told(shape))

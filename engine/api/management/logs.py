@@ -170,7 +170,7 @@ async def listed(services: Services, caller: Caller, query: LogQuery, request: R
         found = log_search.found(rows, search, order=query.order, start=query.start, limit=limit) if limit else []
         return found, log_search.number(rows, search) if query.include_totals else 0
 
-    found, total = await services.read(caller.owner.id, question)
+    found, total = await services.study(caller.owner.id, question)
     shapes = [_shape(event, caller.owner.name) for event in found]
     logs = [part_of(shape, query.fields, included=query.include_fields) for shape in shapes]
     return reply(query.totals(total) | {"length": len(logs), "logs": logs} if query.include_totals else logs)

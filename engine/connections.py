@@ -1,0 +1,251 @@
+"""What a client without a token can make the server hold: bounded in number, in bytes and in time.
+
+Connections are accepted here and not by the event loop, so that those beyond a bound are closed before anything is
+made for them, and a TLS handshake counts as well. Every bound is a constant: none depends on what a tenant does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import errno
+import functools
+import ipaddress
+import json
+import resource
+import socket
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from ssl import SSLContext
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+PER_ADDRESS = 256  # connections; of IPv6 a /64 counts as one, since that is what one client is given
+AT_ALL = 4_096  # connections; less where descriptors are fewer
+HEADERS_BYTES = 64 << 10  # a token is 46, a query 8 KiB at most
+HEADERS_S = 10  # from the connection, or the end of the answer before, to the last header; a TLS handshake likewise
+BODY_S = 60  # from the last header to the end of the body: 16 MiB at 2.2 Mbit/s
+SENDING_S = 300  # that an answer may wait for a client to read it: an export of 100 MB at 2.7 Mbit/s
+KEEP_ALIVE_S = 5  # between two requests
+_GOODBYE_S = 5  # for a client's part in the end of TLS
+_PIPELINED = 16  # requests sent ahead of their answers: each is kept in memory
+_OPEN_FILES = 65_536  # descriptors are asked for, where the system gives them
+_OWN_FILES = 256  # descriptors that the server needs besides: database, logs, sockets of calls under way
+_FILES_PER_WORKER = 4
+_PAUSE_S = 0.5  # when the system has no descriptor for a new connection
+_ACCEPTED_AT_ONCE = 64  # then others have their turn
+_TICK_S = 1.0
+
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_SAID = {
+    HTTPStatus.BAD_REQUEST: ("invalid_request", "This is no HTTP request."),
+    HTTPStatus.REQUEST_TIMEOUT: ("request_timeout", "The request did not arrive in time."),
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: (
+        "headers_too_large",
+        f"The headers are larger than {HEADERS_BYTES} bytes.",
+    ),
+}
+
+
+def most_connections(workers: int) -> int:
+    """How many connections there may be beside so many workers; as many descriptors are asked for first."""
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if most == resource.RLIM_INFINITY else min(most, _OPEN_FILES)
+    if files != resource.RLIM_INFINITY and files < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+            files = wanted
+    free = files - _OWN_FILES - _FILES_PER_WORKER * workers
+    return AT_ALL if files == resource.RLIM_INFINITY else min(AT_ALL, max(files // 4, free))
+
+
+class Connection(HttpToolsProtocol):
+    """One connection: a request arrives whole and in time, or the connection ends."""
+
+    def __init__(self, *given: Any, closed: Callable[[], None], **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._closed = closed
+        self._since = self.loop.time()  # that what is awaited is awaited
+        self._unread_since: float | None = None  # that the client has not read what was sent
+        self._in_headers = True  # of the next request, or before them
+        self._header_bytes = 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Its place is free."""
+        self._closed()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Headers in pieces no larger than they may be: what is over the bound is not read."""
+        while data and self.parser is not None and not self.transport.is_closing():
+            room = HEADERS_BYTES - (self._header_bytes if self._in_headers else 0)
+            if not room:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+                return
+            piece, data = data[:room], data[room:]
+            if self._in_headers:
+                self._header_bytes += len(piece)
+            super().data_received(piece)
+
+    def on_message_begin(self) -> None:
+        """The parser's, as those below: a request's first byte."""
+        super().on_message_begin()
+        if len(self.pipeline) >= _PIPELINED:
+            raise ValueError("too many requests are sent ahead")  # the parser's error then
+
+    def on_headers_complete(self) -> None:
+        """Its body comes now."""
+        self._in_headers, self._header_bytes, self._since = False, 0, self.loop.time()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """It is here."""
+        self._in_headers, self._header_bytes = True, 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It is answered."""
+        self._since = self.loop.time()
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the overridden signature
+        """What was sent is no HTTP."""
+        self._refuse(HTTPStatus.BAD_REQUEST)
+
+    def end_if_overdue(self, now: float) -> None:
+        """Close it when it has kept us waiting too long."""
+        unread = self.transport.get_write_buffer_size() > 0
+        self._unread_since = (self._unread_since or now) if unread else None
+        if self._unread_since is not None and now - self._unread_since > SENDING_S:
+            self.transport.abort()
+        elif not self.transport.is_closing() and now - self._since > self._patience():
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+
+    def _patience(self) -> float:
+        """How long it may be since something has happened. An answer that is being made takes its own time."""
+        if self.pipeline:  # it is not read while the answer before it is made
+            return float("inf")
+        if not self._in_headers:
+            return BODY_S
+        return HEADERS_S if self._answered() else float("inf")
+
+    def _answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Say so, unless nothing was asked or an answer is on its way; then close."""
+        silent = self._in_headers and not self._header_bytes and status == HTTPStatus.REQUEST_TIMEOUT
+        if not silent and (self._answered() or not self.cycle.response_started):
+            self.transport.write(_refusal(status))
+        self.transport.close()
+
+
+def _refusal(status: HTTPStatus) -> bytes:
+    code, message = _SAID[status]
+    body = {"statusCode": status.value, "error": status.phrase, "message": message, "errorCode": code}
+    text = json.dumps(body).encode()
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json; charset=utf-8\r\n"
+    return f"{head}content-length: {len(text)}\r\nconnection: close\r\n\r\n".encode() + text
+
+
+class Door:
+    """Lets connections in at a listening socket, so many in all and so many of one address."""
+
+    def __init__(
+        self, listening: socket.socket, most: int, make: Callable[..., Connection], tls: SSLContext | None
+    ) -> None:
+        self._listening, self._most, self._make, self._tls = listening, most, make, tls
+        self._loop = asyncio.get_running_loop()
+        self._places: dict[socket.socket, bytes] = {}  # whose address each connection is of
+        self._of: collections.Counter[bytes] = collections.Counter()
+        self._entering: set[asyncio.Task[None]] = set()
+        self._later: asyncio.TimerHandle | None = None
+
+    def open(self, backlog: int) -> None:
+        """Connections come in from now on."""
+        self._listening.setblocking(False)
+        self._listening.listen(backlog)
+        self._watch()
+
+    def close(self) -> None:
+        """None comes in any more; those whose TLS is not yet agreed on end."""
+        self._loop.remove_reader(self._listening.fileno())
+        if self._later is not None:
+            self._later.cancel()
+        for task in self._entering:
+            task.cancel()
+
+    def _watch(self) -> None:
+        self._loop.add_reader(self._listening.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                accepted, address = self._listening.accept()
+            except OSError as error:  # nobody else waits, or it is gone already
+                if error.errno in _NO_ROOM:
+                    self._loop.remove_reader(self._listening.fileno())
+                    self._later = self._loop.call_later(_PAUSE_S, self._watch)
+                return
+            self._admit(accepted, _client_of(address[0]))
+
+    def _admit(self, accepted: socket.socket, client: bytes) -> None:
+        if len(self._places) >= self._most or self._of[client] >= PER_ADDRESS:
+            accepted.close()
+            return
+        self._places[accepted] = client
+        self._of[client] += 1
+        task = self._loop.create_task(self._enter(accepted))
+        self._entering.add(task)
+        task.add_done_callback(self._entering.discard)
+
+    async def _enter(self, accepted: socket.socket) -> None:
+        leave = functools.partial(self._leave, accepted)
+        more: dict[str, Any] = {}
+        if self._tls is not None:
+            more = {"ssl": self._tls, "ssl_handshake_timeout": HEADERS_S, "ssl_shutdown_timeout": _GOODBYE_S}
+        try:
+            accepted.setblocking(False)
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._loop.connect_accepted_socket(functools.partial(self._make, closed=leave), accepted, **more)
+        except OSError:  # what was spoken is no TLS, or not in time, or the client has gone
+            leave()
+        except asyncio.CancelledError:
+            leave()
+            raise
+
+    def _leave(self, accepted: socket.socket) -> None:
+        client = self._places.pop(accepted, None)
+        if client is not None:
+            self._of[client] -= 1
+            if not self._of[client]:
+                del self._of[client]
+
+
+def _client_of(host: str) -> bytes:
+    """What counts as one client: an IPv4 address, or the /64 of an IPv6 one."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.packed
+    return address.ipv4_mapped.packed if address.ipv4_mapped else address.packed[:8]
+
+
+class Clock:
+    """Ends what is overdue, once a second."""
+
+    def __init__(self, connections: Iterable[Any]) -> None:
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._next = self._loop.call_later(_TICK_S, self._tick)
+
+    def stop(self) -> None:
+        """No more."""
+        self._next.cancel()
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        for connection in list(self._connections):
+            connection.end_if_overdue(now)
+        self._next = self._loop.call_later(_TICK_S, self._tick)

@@ -1,0 +1,19 @@
+"""What a token may do. Light to import: the command line names scopes too."""
+
+from __future__ import annotations
+
+OPERATOR = "operator"  # of operators' tokens: everything, everywhere but /api/v2
+TENANT_SCOPES = (
+    "read:hooks",
+    "create:hooks",
+    "update:hooks",
+    "delete:hooks",
+    "read:logs",
+    "read:executions",
+    "update:executions",
+    "run:triggers",
+    "read:tokens",
+    "create:tokens",
+    "delete:tokens",
+    "read:tenant",
+)
