@@ -325,7 +325,8 @@ def _error_body(answer: _Answer, server: str) -> Mapping[str, Any]:
         body = {}
     if "message" in body or "error_description" in body:
         return body
-    return {"message": f"{server} answers, but not as a Hookcell server does; check the address"}
+    https = ", or write https:// if it speaks that" if server.startswith("http://") else ""
+    return {"message": f"{server} answers, but not as a Hookcell server does; check the address{https}"}
 
 
 def _why(server: str, ca_file: str | None, error: Exception) -> str:
@@ -337,21 +338,32 @@ def _why(server: str, ca_file: str | None, error: Exception) -> str:
         return f"{server} does not answer in time; is the address right (--server, HOOKCELL_SERVER)?"
     if isinstance(error, requests.exceptions.ConnectionError):
         ways = "is it running (`hookcell serve`), and the address right (--server, HOOKCELL_SERVER)?"
-        return f"{server} cannot be reached: {_innermost(error)}; {ways}"
+        return f"{server} cannot be reached: {_innermost(error)}; {_maybe_https(server, error)}{ways}"
     if ca_file and isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         return f"--ca-file {ca_file!r} cannot be used: {_innermost(error)}"
     return f"{server} cannot be asked: {_innermost(error)}"
 
 
+def _maybe_https(server: str, error: Exception) -> str:
+    """A hint, where somebody was there and hung up on plain HTTP, or answered with what is none."""
+    hung_up = bool(error.args) and isinstance(error.args[0], urllib3.exceptions.ProtocolError)
+    if not hung_up or not server.startswith("http://"):
+        return ""
+    return f"it may speak https: try https://{server.removeprefix('http://')}; "
+
+
 def _innermost(error: BaseException) -> str:
     """What the system said, without the wrapping of the libraries."""
-    reason = error
-    while (
-        below := getattr(reason, "reason", None) or (reason.args[0] if reason.args else None)
-    ) is not None and isinstance(below, BaseException):
-        reason = below
-    said = getattr(reason, "strerror", None) or str(reason)
-    return _one_line(said.rpartition(": ")[2] if "object at 0x" in said else said)
+    reason, below = error, _below(error)
+    while below is not None:
+        reason, below = below, _below(below)
+    return _one_line(getattr(reason, "strerror", None) or reason)
+
+
+def _below(error: BaseException) -> BaseException | None:
+    """What it wraps: as its reason, as its first argument, or as its cause."""
+    inner = (getattr(error, "reason", None), error.args[0] if error.args else None, error.__cause__)
+    return next((each for each in inner if isinstance(each, BaseException)), None)
 
 
 def _one_line(said: object) -> str:

@@ -185,6 +185,11 @@ class ClientConfig(BaseSettings):
     tenant: str | None = None
     ca_file: str | None = None  # PEM: certificate authorities that are trusted, instead of the public ones
 
+    def __init__(self, **settings: Any) -> None:
+        if faults := _unknown_names(Config.model_fields):
+            raise BadConfig("; ".join(faults))
+        super().__init__(**settings)
+
 
 def _unknown_names(fields: Iterable[str]) -> list[str]:
     known = {PREFIX + name.upper() for name in (*fields, *ClientConfig.model_fields)} | {_CONFIG_FILE}

@@ -20,12 +20,14 @@ from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 PER_ADDRESS = 256  # connections; of IPv6 a /64 counts as one, since that is what one client is given
 AT_ALL = 4_096  # connections; less where descriptors are fewer
-HEADERS_BYTES = 64 << 10  # a token is 46, a query 8 KiB at most
-HEADERS_S = 10  # from the connection, or the end of the answer before, to the last header; a TLS handshake likewise
+HEADERS = 100  # fields of a request: small ones take far more memory than bytes
+HEADERS_BYTES = 64 << 10  # a token is 46, a query 8 KiB at most; of trailers and between two pieces of a body likewise
+HEADERS_S = 10  # to a request's first byte, and from there to its last header; a TLS handshake likewise
 BODY_S = 60  # from the last header to the end of the body: 16 MiB at 2.2 Mbit/s
 SENDING_S = 300  # that an answer may wait for a client to read it: an export of 100 MB at 2.7 Mbit/s
 KEEP_ALIVE_S = 5  # between two requests
@@ -44,7 +46,7 @@ _SAID = {
     HTTPStatus.REQUEST_TIMEOUT: ("request_timeout", "The request did not arrive in time."),
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: (
         "headers_too_large",
-        f"The headers are larger than {HEADERS_BYTES} bytes.",
+        f"The headers are more than {HEADERS} or larger than {HEADERS_BYTES} bytes.",
     ),
 }
 
@@ -69,50 +71,114 @@ class Connection(HttpToolsProtocol):
         self._closed = closed
         self._since = self.loop.time()  # that what is awaited is awaited
         self._unread_since: float | None = None  # that the client has not read what was sent
+        self._begun = False  # that a request's first byte is here, and its last is not
         self._in_headers = True  # of the next request, or before them
-        self._header_bytes = 0
+        self._field_bytes = 0  # since anything but headers and trailers came
+        self._fault = HTTPStatus.BAD_REQUEST  # what an error of the parser is
+        self._head = b""  # of a request that asks for another protocol, without that
+        self._answering: RequestResponseCycle | None = None  # the first that is not answered, or the last that was
+        self._deaf = False  # nothing more is read: the connection ends once all whole requests are answered
+        self._told_last: HTTPStatus | None = None  # after those answers
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Its place is free."""
+        """Its place is free; whoever still makes an answer is told."""
         self._closed()
+        self._give_up()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Headers in pieces no larger than they may be: what is over the bound is not read."""
-        while data and self.parser is not None and not self.transport.is_closing():
-            room = HEADERS_BYTES - (self._header_bytes if self._in_headers else 0)
+        while data and not self._deaf and self.parser is not None and not self.transport.is_closing():
+            room = HEADERS_BYTES - self._field_bytes
             if not room:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
                 return
             piece, data = data[:room], data[room:]
-            if self._in_headers:
-                self._header_bytes += len(piece)
-            super().data_received(piece)
+            self._field_bytes += len(piece)
+            data = self._feed(piece) + data
+
+    def _feed(self, piece: bytes) -> bytes:
+        """What is left of it, after the head of a request that asks for another protocol.
+
+        We speak none, so that request is read again without the wish. The parser would take its body for a request.
+        """
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+            self._feed(self._head)
+            return piece[upgrade.args[0] :]
+        except httptools.HttpParserError:
+            self._refuse(self._fault)
+        return b""
 
     def on_message_begin(self) -> None:
         """The parser's, as those below: a request's first byte."""
         super().on_message_begin()
-        if len(self.pipeline) >= _PIPELINED:
+        self._begun, self._since, self._head = True, self.loop.time(), b""
+        if len(self.pipeline) >= _PIPELINED:  # the client asks again for what is not answered
+            self._deaf = True
+            self.pipeline[0][0].keep_alive = False
             raise ValueError("too many requests are sent ahead")  # the parser's error then
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One of the headers. A trailer is none: it comes after all that is decided by headers."""
+        if not self._in_headers:
+            return
+        if len(self.headers) >= HEADERS:
+            self._fault = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise ValueError("too many headers")
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Its body comes now."""
-        self._in_headers, self._header_bytes, self._since = False, 0, self.loop.time()
+        if self.parser.should_upgrade():
+            self._head = self._without_upgrade()
+            return
         super().on_headers_complete()
+        self._in_headers, self._field_bytes, self._since = False, 0, self.loop.time()
+
+    def _without_upgrade(self) -> bytes:
+        """The head of this request again, as if it had not asked for another protocol."""
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("this is no proxy")
+        first = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        kept = [b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade"]
+        if any(byte in value for _, value in self.headers for byte in (b"\r", b"\n")):
+            raise ValueError("a header of two lines")
+        return first + b"".join(kept) + b"\r\n"
+
+    def on_chunk_header(self) -> None:
+        """A piece of the body begins, or its trailers do."""
+        self._field_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Some of it."""
+        self._field_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """It is here."""
-        self._in_headers, self._header_bytes = True, 0
+        if self._head:
+            return
         super().on_message_complete()
+        self._begun, self._in_headers, self._field_bytes, self._since = False, True, 0, self.loop.time()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """It is answered."""
-        self._since = self.loop.time()
+        """It is answered. A body of which the rest still comes has no more time for that."""
+        if self._in_headers or self.pipeline:
+            self._since = self.loop.time()
         super().on_response_complete()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the overridden signature
-        """What was sent is no HTTP."""
-        self._refuse(HTTPStatus.BAD_REQUEST)
+        if self._begun:
+            self._unset_keepalive_if_required()
+        if self._told_last is not None and self._answered():
+            self._end(self._told_last)
 
     def end_if_overdue(self, now: float) -> None:
         """Close it when it has kept us waiting too long."""
@@ -125,21 +191,42 @@ class Connection(HttpToolsProtocol):
 
     def _patience(self) -> float:
         """How long it may be since something has happened. An answer that is being made takes its own time."""
-        if self.pipeline:  # it is not read while the answer before it is made
+        if self.pipeline or self._deaf:  # it is not read while the answer before it is made
             return float("inf")
         if not self._in_headers:
             return BODY_S
         return HEADERS_S if self._answered() else float("inf")
 
     def _answered(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        return self._answering is None or self._answering.response_complete
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Say so, unless nothing was asked or an answer is on its way; then close."""
-        silent = self._in_headers and not self._header_bytes and status == HTTPStatus.REQUEST_TIMEOUT
-        if not silent and (self._answered() or not self.cycle.response_started):
+        """Read nothing more. The requests before it that came whole are answered first."""
+        if self._deaf:
+            return
+        self._deaf = True
+        if self.pipeline and not self._in_headers:
+            self.pipeline.popleft()  # the newest, which never came whole
+        if self._answered() or (self._answering is self.cycle and not self._in_headers):
+            self._end(status)
+        else:
+            self._told_last = status
+
+    def _end(self, status: HTTPStatus) -> None:
+        """Say so, unless nothing was asked or an answer is on its way or there; then close."""
+        silent = status == HTTPStatus.REQUEST_TIMEOUT and not self._begun
+        if not silent and not self.transport.is_closing() and (self._in_headers or not self.cycle.response_started):
             self.transport.write(_refusal(status))
+        self._give_up()
         self.transport.close()
+
+    def _give_up(self) -> None:
+        """No answer can be sent any more."""
+        for cycle in (self._answering, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.pipeline.clear()
 
 
 def _refusal(status: HTTPStatus) -> bytes:

@@ -30,6 +30,7 @@ from tenants.records import Mode
 FILE = "tenant.yaml"
 MOST_BYTES = 256 << 10  # of tenant.yaml
 SOURCE_BYTES = 1 << 20  # of a hook's file: the most that a server can be set to take
+MOST_ORDER = 1_000_000  # either way: the server's own bound
 MOST_FAULTS = 50  # shown
 
 _HOOK_NAME = re.compile(r"[a-zA-Z0-9]([ \-a-zA-Z0-9]*[a-zA-Z0-9])?")  # Source: AUTH0.md section 4.2
@@ -139,10 +140,16 @@ def read_text(path: Path) -> str:
     if len(raw) > SOURCE_BYTES:
         raise ValueError(f"it is larger than {SOURCE_BYTES} bytes")
     try:
-        return raw.decode().removeprefix("\ufeff")
+        text = raw.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise ValueError(f"it is not UTF-8: byte {raw[error.start]:#04x} at line {line}") from None
+    if "\0" in text:
+        line = text.partition("\0")[0].count("\n") + 1
+        raise ValueError(f"it holds a NUL character at line {line}")
+    if not text.strip():
+        raise ValueError("it is empty")
+    return text
 
 
 def _told(path: Path, faults: list[tuple[int, str]]) -> str:
@@ -229,7 +236,7 @@ class _Reader:
             path=path,
             source=self._source(fields["source"], path, where) if path else "",
             enabled=self._value(fields, "enabled", where, True),
-            order=self._value(fields, "order", where, 0),
+            order=self._order(fields, where),
             mode=self._mode(fields, where),
             dependencies=self._dependencies(fields.get("dependencies"), f"{where}.dependencies"),
             line=_line(fields.get("point", node)),
@@ -249,6 +256,13 @@ class _Reader:
         if mode and mode not in _MODES:
             self._fault(fields["mode"], f"{where}.mode: found {mode!r:.100}; it is tenant or invocation")
         return _MODES.get(mode)
+
+    def _order(self, fields: dict[str, yaml.Node], where: str) -> int:
+        order = self._value(fields, "order", where, 0)
+        if abs(order) <= MOST_ORDER:
+            return order
+        self._fault(fields["order"], f"{where}.order: found {_found(fields['order'])}; the most is {MOST_ORDER}")
+        return 0
 
     def _source(self, node: yaml.Node, path: str, where: str) -> str:
         try:
@@ -311,7 +325,10 @@ class _Reader:
         node = fields.get(name)
         if node is None:
             return default
-        value = _Loader("").construct_object(node) if _kind(node) in ("int", "bool") else None
+        try:
+            value = _Loader("").construct_object(node) if _kind(node) in ("int", "bool") else None
+        except ValueError:  # more digits than Python reads
+            value = None
         if type(value) is type(default):
             return value
         wanted = {bool: "true or false", int: "a whole number"}[type(default)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 OPERATOR = "operator"  # of operators' tokens: everything, everywhere but /api/v2
-TENANT_SCOPES = (
+
+TenantScope = Literal[
     "read:hooks",
     "create:hooks",
     "update:hooks",
@@ -16,4 +19,5 @@ TENANT_SCOPES = (
     "create:tokens",
     "delete:tokens",
     "read:tenant",
-)
+]
+TENANT_SCOPES: tuple[str, ...] = get_args(TenantScope)

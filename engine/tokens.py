@@ -20,8 +20,7 @@ from pathlib import Path
 from ulid import ULID
 
 from engine.errors import BadConfig, Refusal
-from engine.scopes import OPERATOR as OPERATOR  # noqa: PLC0414 - others take it from here
-from engine.scopes import TENANT_SCOPES as TENANT_SCOPES  # noqa: PLC0414 - likewise
+from engine.scopes import OPERATOR
 from tenants import schema, token_rows
 from tenants.errors import Missing, Taken
 from tenants.keyring import is_private, write_private

@@ -11,7 +11,7 @@ from engine.api.points import known_point
 from engine.api.replies import reply
 from engine.api.route import Calling, make_router, needs
 from engine.api.services import Served
-from engine.tokens import OPERATOR
+from engine.scopes import OPERATOR
 
 router = make_router(prefix="/v1/tenants/{tenant}", tags=["checks"])
 

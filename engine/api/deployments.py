@@ -20,7 +20,7 @@ from engine.api.services import Served, Services
 from engine.checking import Rejected
 from engine.deployment import Change, Wanted, diffs, live, plan
 from engine.errors import BadInput, Refusal
-from engine.tokens import OPERATOR
+from engine.scopes import OPERATOR
 from tenants import hooks, register, secret_values
 from tenants.errors import Stale, TooMany
 from tenants.records import Draft, Hook, Mode

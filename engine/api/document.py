@@ -19,7 +19,7 @@ from engine.api.docs_page import page_of, style
 from engine.api.errors_told import ERROR_SCHEMA, RESPONSES
 from engine.api.examples import example_of
 from engine.api.route import ANY, MANAGEMENT, Guard, guard_of
-from engine.tokens import OPERATOR
+from engine.scopes import OPERATOR
 
 Json = Any
 
@@ -150,7 +150,7 @@ def _complete(route: APIRoute, method: str, operation: dict[str, Json], document
     _add_path_parameters(route, operation)
     responses = operation["responses"]
     responses.pop("422", None)
-    for name in _errors(route, method, guard, bool(operation.get("parameters"))):
+    for name in _errors(route, method, guard, {each["name"] for each in operation.get("parameters", ())}):
         responses.setdefault(RESPONSES[name]["x-status"], {"$ref": f"#/components/responses/{name}"})
     operation["responses"] = dict(sorted(responses.items()))
     for status, answer in responses.items():
@@ -193,17 +193,19 @@ def _path_parameter(name: str) -> dict[str, Json]:
     }
 
 
-def _errors(route: APIRoute, method: str, guard: Guard, has_parameters: bool) -> Iterator[str]:  # noqa: FBT001
+def _errors(route: APIRoute, method: str, guard: Guard, parameters: set[str]) -> Iterator[str]:
     """What can come instead, as names of RESPONSES."""
     has_body = route.body_field is not None
     if guard.scopes:
         yield from ("BadRequest", "Unauthorized", "TooManyRequests", "Unavailable")
         if ANY not in guard.scopes or route.path.startswith(MANAGEMENT):
             yield "Forbidden"
-    if has_parameters or has_body:
+    if parameters or has_body:
         yield "BadRequest"
     if route.param_convertors:
         yield "NotFound"
+    if "q" in parameters:  # a search; the other queries are short, or wrong
+        yield "UriTooLong"
     if has_body:
         yield "UnsupportedMediaType"
     if has_body or "requestBody" in (route.openapi_extra or {}):

@@ -91,6 +91,12 @@ RESPONSES: dict[str, dict[str, Json]] = {
         "payload_too_large",
         "the body is larger than 1048576 bytes, the most that is allowed here",
     ),
+    "UriTooLong": _told(
+        414,
+        "The query is longer than is read here.",
+        "uri_too_long",
+        "The query is longer than 8000 bytes, the most that is allowed here",
+    ),
     "UnsupportedMediaType": _told(
         415,
         "The body is of another type than this takes.",

@@ -17,7 +17,7 @@ from engine.api.route import Caller, Calling, make_router, needs
 from engine.api.services import Served, Services
 from engine.api.shapes import HookInPath, hook_shape
 from engine.errors import Refusal
-from engine.tokens import OPERATOR
+from engine.scopes import OPERATOR
 from tenants import hooks, secret_values
 from tenants.errors import Missing, Stale, Taken
 from tenants.records import Draft, Hook, Mode

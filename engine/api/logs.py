@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from engine.api.management.logs import Event, EventFields, EventPage, LogId, LogQuery, listed, shown_event
 from engine.api.route import Calling, make_router, needs
 from engine.api.services import Served
-from engine.tokens import OPERATOR
+from engine.scopes import OPERATOR
 
 router = make_router(prefix="/v1/tenants/{tenant}/logs", tags=["logs"])
 

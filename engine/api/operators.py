@@ -16,7 +16,8 @@ from engine.api.replies import no_content, reply
 from engine.api.route import Calling, make_router, needs
 from engine.api.services import Served, Services
 from engine.errors import Refusal
-from engine.tokens import OPERATOR, end_operator, new_token
+from engine.scopes import OPERATOR
+from engine.tokens import end_operator, new_token
 from tenants import token_rows, vault
 from tenants.errors import Unavailable
 from tenants.rows import Everything

@@ -7,6 +7,7 @@ Source: AUTH0.md section 4.5.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,13 +47,14 @@ _SAID = {
     "string_pattern_mismatch": "String does not match pattern {pattern}: {input}",
     "string_too_short": "String is too short ({length} chars), minimum {min_length}",
     "string_too_long": "String is too long ({length} chars), maximum {max_length}",
-    "too_short": "Too few items ({actual_length}), minimum {min_length}",
-    "too_long": "Too many items ({actual_length}), maximum {max_length}",
+    "too_short": "Too few items ({length}), minimum {min_length}",
+    "too_long": "Too many items ({length}), maximum {max_length}",
     "greater_than_equal": "Value {input} is less than minimum {ge}",
     "less_than_equal": "Value {input} is greater than maximum {le}",
     "literal_error": "No enum match for: {input}",
     "enum": "No enum match for: {input}",
 }
+_LARGE = re.compile("[0-9]{10,20}")  # of a query: a number that a client may have counted to
 _SHOWN_CHARS = 100  # of what was found
 
 
@@ -76,11 +78,13 @@ def _path(fault: Mapping[str, Any], model: type[BaseModel] | None) -> list[str]:
 def _said(fault: Mapping[str, Any]) -> str:
     kind, found = fault["type"], fault.get("input")
     if kind == "missing" and len(fault["loc"]) == 1:
-        return "Expected type object but found no body"
+        return "Expected a JSON object or array but found no body"
     if kind in _SAID:
-        length = len(found) if isinstance(found, str) else 0
+        length = len(found) if isinstance(found, str | Mapping | Sequence) else 0
         facts = dict(fault.get("ctx", {})) | {"name": fault["loc"][-1], "input": _shown(found), "length": length}
         return _SAID[kind].format_map(facts)
+    if kind == "int_parsing" and isinstance(found, str) and _LARGE.fullmatch(found):
+        return f"Value {found} is too large"
     expected = _expected(kind)
     return f"Expected type {expected} but found type {_type_of(found)}" if expected else str(fault["msg"])
 

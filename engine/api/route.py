@@ -21,7 +21,7 @@ from engine.api.bodies import BODY_BYTES, BODY_VALUES, StrictRequest
 from engine.api.refusals import refusal_of
 from engine.api.services import Services
 from engine.errors import Refusal
-from engine.tokens import OPERATOR
+from engine.scopes import OPERATOR
 from tenants import register
 from tenants.errors import Missing
 from tenants.records import Tenant, Token

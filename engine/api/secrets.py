@@ -14,7 +14,7 @@ from engine.api.replies import no_content, reply
 from engine.api.route import Calling, make_router, needs
 from engine.api.services import Served
 from engine.api.shapes import HookInPath
-from engine.tokens import OPERATOR
+from engine.scopes import OPERATOR
 from tenants import secret_values
 from tenants.errors import Missing
 from tenants.rows import Rows

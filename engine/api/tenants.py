@@ -19,7 +19,7 @@ from engine.api.services import Served
 from engine.api.tenant_settings import SettingsBody, merged
 from engine.errors import Refusal
 from engine.retention import sweep_removed
-from engine.tokens import OPERATOR
+from engine.scopes import OPERATOR
 from tenants import hooks, register, secret_values
 from tenants.errors import StoreError
 from tenants.records import Hook, Settings, Tenant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from fastapi import Path, Response
@@ -14,7 +14,8 @@ from engine.api.replies import no_content, reply
 from engine.api.route import Calling, make_router, needs
 from engine.api.services import Served
 from engine.errors import Refusal
-from engine.tokens import OPERATOR, new_token
+from engine.scopes import OPERATOR, TenantScope
+from engine.tokens import new_token
 from tenants import token_rows
 from tenants.rows import Rows
 
@@ -22,20 +23,6 @@ router = make_router(prefix="/v1/tenants/{tenant}/tokens", tags=["tokens"])
 
 MOST_SECONDS = 10 * 366 * 86_400
 
-TenantScope = Literal[
-    "read:hooks",
-    "create:hooks",
-    "update:hooks",
-    "delete:hooks",
-    "read:logs",
-    "read:executions",
-    "update:executions",
-    "run:triggers",
-    "read:tokens",
-    "create:tokens",
-    "delete:tokens",
-    "read:tenant",
-]
 TokenName = Annotated[str, StringConstraints(min_length=1, max_length=shapes.NAME_CHARS)]
 TokenId = Annotated[str, Path(pattern="^[0-9A-Za-z]{1,64}$", description="The token's id, which is not its text.")]
 

@@ -17,7 +17,7 @@ from engine.api.route import Calling, make_router, needs
 from engine.api.services import Served
 from engine.api.shapes import HookInPath
 from engine.difference import unified
-from engine.tokens import OPERATOR
+from engine.scopes import OPERATOR
 from tenants import hooks
 from tenants.records import Version
 from tenants.rows import Rows
@@ -32,7 +32,7 @@ class DiffQuery(Query):
     """What to compare with."""
 
     against: int | None = Field(
-        default=None, ge=1, le=_MOST, description="The older version; the one before when it is absent."
+        default=None, ge=1, le=_MOST, description="The older version; the one kept before it when it is absent."
     )
 
 
@@ -69,18 +69,24 @@ async def diff_version(
     hook: HookInPath, number: Number, caller: Calling, services: Served, query: Annotated[DiffQuery, InQuery()]
 ) -> Response:
     """A unified diff of the sources."""
-    against = query.against or number - 1
 
     def question(rows: Rows) -> tuple[str, Version | None, Version]:
         found = hook_in(rows, hook)
-        older = hooks.version(rows, found.id, against) if against else None
-        return found.name, older, hooks.version(rows, found.id, number)
+        newer = hooks.version(rows, found.id, number)
+        against = query.against or _kept_before(rows, newer)
+        return found.name, hooks.version(rows, found.id, against) if against else None, newer
 
     name, older, newer = await services.read(caller.owner.id, question)
-    before, old = (older.source, f"{name} (version {against})") if older else ("", "/dev/null")
+    before, old = (older.source, f"{name} (version {older.number})") if older else ("", "/dev/null")
     new = f"{name} (version {number})"
     diff = await asyncio.to_thread(unified, before, newer.source, old=old, new=new)
-    return reply(shapes.Difference(version=number, against=against or None, diff=diff))
+    return reply(shapes.Difference(version=number, against=older.number if older else None, diff=diff))
+
+
+def _kept_before(rows: Rows, version: Version) -> int | None:
+    return max(
+        (each.number for each in hooks.versions(rows, version.hook_id) if each.number < version.number), default=None
+    )
 
 
 @router.post("/{number}/deploy", response_model=shapes.Hook, summary="Put a version live")

@@ -7,7 +7,7 @@ file, or from a prompt that does not show it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _TOKEN_BYTES = 4096
+_WHOLE = ("id", "name", "point", "type", "version")  # titles of columns that are copied
+_NARROWEST = 7  # of the others
+_GAP = 2  # between two
+_NO_TERMINAL = 400  # columns
 
 _SERVER = (
     click.option("--server", metavar="URL", help="Its address. Default: HOOKCELL_SERVER, or http://127.0.0.1:8787."),
@@ -63,7 +67,7 @@ def tenant_of(given: dict[str, Any], written: str | None = None) -> str:
 
     tenant = given.get("tenant") or ClientConfig().tenant or written
     if not tenant:
-        raise BadInput("whose hooks? name the tenant with --tenant or HOOKCELL_TENANT")
+        raise BadInput("no tenant: name one with --tenant, or set HOOKCELL_TENANT")
     return str(tenant)
 
 
@@ -85,16 +89,29 @@ def _token(file: str | None, environment: str | None) -> str:
     return str(token)
 
 
-def print_table(titles: Iterable[str], rows: Iterable[Iterable[object]], none: str) -> None:
-    """A table as wide as the terminal, or as it needs to be where there is none; `none` when it has no rows."""
+def print_table(titles: Sequence[str], rows: Iterable[Iterable[object]], none: str) -> None:
+    """A table as wide as the terminal, or as it needs to be where there is none; `none` when it has no rows.
+
+    Nothing is cut. What other commands are given stands in one piece, wider than the terminal if need be: it can be
+    copied. The other columns give way, and go on in the next line. Without titles there is no line of them.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*titles, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(plain_line("" if cell is None else str(cell))) for cell in row))
-    if not table.row_count:
+    cells = [[Text(plain_line("" if cell is None else str(cell))) for cell in row] for row in rows]
+    if not cells:
         say(none)
         return
-    Console(width=None if sys.stdout.isatty() else 400).print(table)
+    table = Table(box=None, pad_edge=False, show_header=any(titles))
+    needed = _GAP * (len(titles) - 1)
+    for title, column in zip(titles, zip(*cells, strict=True), strict=True):
+        whole = title in _WHOLE
+        widest = max(len(title), *(cell.cell_len for cell in column)) if whole else _NARROWEST
+        table.add_column(title, overflow="fold", no_wrap=whole, min_width=widest if whole else None)
+        needed += widest
+    for row in cells:
+        table.add_row(*row)
+    console = Console() if sys.stdout.isatty() else Console(width=_NO_TERMINAL)
+    console.width = max(console.width, needed)
+    console.print(table)

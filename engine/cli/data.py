@@ -17,6 +17,7 @@ def config_of(given: dict[str, Any]) -> Config:
 
     config = Config(**{name: value for name, value in given.items() if value is not None})
     _make_folder(Path(config.data))
+    _tighten(Path(config.data))
     return config
 
 
@@ -33,3 +34,19 @@ def _make_folder(folder: Path) -> None:
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         others = "so others could put their own files into it; do: chmod go-w"
         raise BadConfig(f"the data folder {str(folder)!r} has mode {mode:04o}, {others} {folder}")
+
+
+def _tighten(folder: Path) -> None:
+    """The database for its owner alone: a copy that was put back has the mode that its copying gave it."""
+    from engine.errors import BadConfig
+
+    for path in sorted(folder.glob("hookcell.db*")):
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & (stat.S_IRWXG | stat.S_IRWXO):
+                path.chmod(0o600)
+        except FileNotFoundError:
+            continue  # another server has just ended, and taken its log away
+        except OSError as error:
+            said = "others than its owner may use it, and its mode cannot be changed"
+            raise BadConfig(f"{path}: {said}: {error.strerror}; do: chmod 600 {path}") from None

@@ -14,6 +14,8 @@ from engine.cli.terminal import give, give_json, say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.client import TokenRow
+
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _OPERATORS = click.option("--operator", is_flag=True, help="An operator's, for all tenants, instead of a tenant's.")
 
@@ -32,17 +34,14 @@ def command() -> None:
 @click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help="As read:hooks; repeatable. Default: all.")
 @click.option("--expires-in", metavar="TIME", help="As 30d, 12h, 90m or 3600s. Default: it does not expire.")
 @click.option("--to", "file", metavar="FILE", help="Write it there, readable by you alone, instead of printing it.")
+@click.option("--json", "as_json", is_flag=True, help="Print an object with id, name, scopes and the token.")
 @_options
-def create(name: str, scopes: tuple[str, ...], expires_in: str | None, file: str | None, **given: Any) -> None:
+def create(name: str, file: str | None, *, as_json: bool, **given: Any) -> None:
     """Make a token called NAME and print it, alone, this one time: the server keeps only its digest."""
     from engine.cli import writing
     from engine.client import TokenRow
 
-    body: dict[str, Any] = {"name": name}
-    if expires_in:
-        body["expires_in"] = _seconds(expires_in)
-    if not given["operator"]:
-        body["scopes"] = list(scopes) or _all_scopes()
+    body = _wanted(name, given)
     client, place = client_of(given), _place(given)
     if file:
         writing.check_new(Path(file))
@@ -50,7 +49,9 @@ def create(name: str, scopes: tuple[str, ...], expires_in: str | None, file: str
     if file:
         writing.write_new(Path(file), f"{made.token}\n".encode(), 0o600)
         say(f"token {made.name} ({made.id}) is in {file}", err=True)
-    else:
+    if as_json:
+        give_json(_without_itself(made) if file else made)
+    elif not file:
         give(f"{made.token}\n")
 
 
@@ -82,10 +83,29 @@ def _place(given: dict[str, Any]) -> tuple[str, ...]:
     return ("tokens",) if given["operator"] else ("tenants", tenant_of(given), "tokens")
 
 
-def _all_scopes() -> list[str]:
+def _wanted(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What a new token is to be."""
+    body: dict[str, Any] = {"name": name}
+    if given["expires_in"]:
+        body["expires_in"] = _seconds(given["expires_in"])
+    return body if given["operator"] else body | {"scopes": _scopes(given["scopes"])}
+
+
+def _scopes(named: tuple[str, ...]) -> list[str]:
+    """Those that are named; all, where none is."""
+    from engine.errors import BadInput
     from engine.scopes import TENANT_SCOPES
 
-    return sorted(TENANT_SCOPES)
+    for scope in named:
+        if scope not in TENANT_SCOPES:
+            raise BadInput(f"{scope!r:.100} is no scope; the scopes are {', '.join(TENANT_SCOPES)}")
+    return list(named) or sorted(TENANT_SCOPES)
+
+
+def _without_itself(made: TokenRow) -> dict[str, Any]:
+    import msgspec
+
+    return {name: value for name, value in msgspec.structs.asdict(made).items() if name != "token"}
 
 
 def _seconds(text: str) -> int:

@@ -50,6 +50,8 @@ def _set_aside() -> Iterator[None]:
     attributes = [(parent, child, vars(parent).get(child)) for parent, child in parents]
     for name in kept:
         del sys.modules[name]
+    for parent, child in parents:  # `from http import cookiejar` looks there first
+        vars(parent).pop(child, None)
     try:
         yield
     finally:

@@ -18,8 +18,8 @@ import pytest
 from engine.api.app import make_app, open_services
 from engine.app import Engine
 from engine.config import Config
+from engine.scopes import TENANT_SCOPES
 from engine.server import Server as HttpServer
-from engine.tokens import TENANT_SCOPES
 
 HOOK = "def hook(user, context, cb):\n    cb()\n"
 

@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import Engine, event
 
 from engine.errors import BadConfig
-from engine.tokens import OPERATOR, Tokens, digest, mint, new_token
+from engine.scopes import OPERATOR
+from engine.tokens import Tokens, digest, mint, new_token
 from tenants import token_rows
 from tenants.store import Store
 

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from engine.tokens import TENANT_SCOPES, NewToken, Tokens, mint, new_token
+from engine.scopes import TENANT_SCOPES
+from engine.tokens import NewToken, Tokens, mint, new_token
 from tenants import keyring, register, token_rows
 from tenants.errors import Missing
 from tenants.records import Settings

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -13,11 +13,10 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from engine.api.route import ANY, guard_of
-from engine.api.tokens import TenantScope
-from engine.tokens import OPERATOR, TENANT_SCOPES
+from engine.scopes import OPERATOR, TENANT_SCOPES
 
 BUILD = "from engine.api import app; from fastapi.testclient import TestClient; import hashlib, json; from engine.api.document import document_of; print(hashlib.sha256(json.dumps(document_of(app.make_app(None))).encode()).hexdigest())"
-ERRORS = {"400", "401", "403", "404", "409", "413", "415", "429", "503"}
+ERRORS = {"400", "401", "403", "404", "409", "413", "414", "415", "429", "503"}
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +114,16 @@ def test_every_guarded_operation_names_its_scopes_and_its_errors(server: Any, do
                 assert {"403", "404"} <= operation["responses"].keys(), route.path
 
 
+def test_a_search_of_logs_can_be_too_long(server: Any, document: Any) -> None:
+    """As the server says it, and no other operation does."""
+    told = {name for name, operation in operations(document) if "414" in operation["responses"]}
+    answer = server.ask("GET", f"/v1/tenants/{server.tenant('long-search').name}/logs?q={'a' * 9_000}")
+    media = document["components"]["responses"]["UriTooLong"]["content"]["application/json"]
+
+    assert {"GET /api/v2/logs", "GET /v1/tenants/{tenant}/logs"} == told
+    assert media["example"] == answer.json()
+
+
 def test_every_error_has_the_body_of_errors(document: Any) -> None:
     for name, operation in operations(document):
         if "security" not in operation:
@@ -149,8 +158,10 @@ def test_every_example_is_one_of_its_schema(document: Any) -> None:
         assert [] == found, where
 
 
-def test_the_scopes_of_tokens_are_those_that_there_are() -> None:
-    assert TENANT_SCOPES == get_args(TenantScope)
+def test_the_scopes_that_a_token_can_be_given_are_listed(document: Any) -> None:
+    given = document["components"]["schemas"]["TokenBody"]["properties"]["scopes"]
+
+    assert list(TENANT_SCOPES) == given["items"]["enum"]
 
 
 def test_its_text_has_no_line_that_fastapi_has_left(document: Any) -> None:

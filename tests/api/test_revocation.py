@@ -15,7 +15,8 @@ import pytest
 from engine.api import audit
 from engine.api.route import Caller
 from engine.errors import Refusal
-from engine.tokens import OPERATOR, Tokens, end_operator, new_token
+from engine.scopes import OPERATOR
+from engine.tokens import Tokens, end_operator, new_token
 from tenants import token_rows
 from tenants.records import Token
 from tenants.store import Store

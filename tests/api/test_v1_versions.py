@@ -63,6 +63,19 @@ def test_a_diff_is_against_the_version_before_unless_another_is_named(hook: Any)
     assert "+def hook(user, context, cb):\n" in first["diff"]
 
 
+def test_a_diff_is_against_the_newest_version_before_it_that_is_kept(server: Any, hook: Any) -> None:
+    """The live one is kept however old it is; of the oldest that is left there is none before."""
+    hook.ask("POST", "hooks/one/versions/1/deploy")
+    server.ask("PATCH", f"/v1/tenants/{hook.name}", json={"settings": {"most_versions": 1}})
+    hook.ask("PUT", "hooks/one/source", content=HOOK + "# third\n")
+    kept = [each["number"] for each in hook.ask("GET", "hooks/one/versions").json()["versions"]]
+    diffs = [hook.ask("GET", f"hooks/one/versions/{number}/diff") for number in kept]
+
+    assert [200] * len(kept) == [each.status_code for each in diffs]
+    assert 2 not in kept
+    assert [*kept[1:], None] == [each.json()["against"] for each in diffs]
+
+
 def test_the_way_back_makes_no_new_version(hook: Any) -> None:
     back = hook.ask("POST", "hooks/one/versions/1/deploy")
 

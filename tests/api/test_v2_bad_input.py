@@ -169,6 +169,7 @@ def test_an_id_that_could_be_one_is_not_found(acme: Any, hook_id: str) -> None:
         ("page=1e3", "'Expected type integer but found type string' on property page"),
         ("page=%201", "'Expected type integer but found type string' on property page"),
         ("page=" + "9" * 5000, "'Expected type integer but found type string' on property page"),
+        ("page=9223372036854775807", "'Value 9223372036854775807 is too large' on property page"),
         ("page=2147483648", "is greater than maximum 2147483647' on property page"),
         ("per_page=101", "'Value 101 is greater than maximum 100' on property per_page"),
         ("per_page=-1", "'Value -1 is less than minimum 0' on property per_page"),
@@ -188,6 +189,23 @@ def test_a_query_that_is_wrong_is_named(acme: Any, query: str, message: str) -> 
 
     assert told.startswith("Query validation error: '")
     assert message in told
+
+
+def test_too_many_secrets_are_counted(acme: Any) -> None:
+    made = acme.ask("POST", HOOKS, json=GOOD).json()
+    answer = acme.ask("POST", f"{HOOKS}/{made['id']}/secrets", json={f"K{number}": "v" for number in range(21)})
+
+    assert "Payload validation error: 'Too many items (21), maximum 20'." == refused(answer, 400, "invalid_body")
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ""), ("POST", "/secrets"), ("DELETE", "/secrets")])
+def test_a_body_that_is_not_there_is_told_whatever_it_was_to_be(acme: Any, method: str, path: str) -> None:
+    made = acme.ask("POST", HOOKS, json=GOOD).json()
+    answer = acme.ask(method, f"{HOOKS}/{made['id']}{path}" if path else HOOKS)
+
+    assert "Payload validation error: 'Expected a JSON object or array but found no body'." == refused(
+        answer, 400, "invalid_body"
+    )
 
 
 def test_who_asks_comes_before_what_is_asked(server: Any, acme: Any) -> None:

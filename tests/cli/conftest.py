@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import secrets
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from serving import Serving, serving
+from serving import HOOKCELL, Serving, serving
 
 from engine.cli import main
 
@@ -87,6 +89,26 @@ def _status_of(arguments: list[str]) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0
     return 0
+
+
+@pytest.fixture
+def at_terminal() -> Callable[..., str]:
+    """`at_terminal(folder, environment, *arguments, columns=80)`: all that the terminal of that command is sent."""
+
+    def run(folder: Path, told: dict[str, str], *arguments: str, columns: int = 80) -> str:
+        ours, its = pty.openpty()
+        told = told | {"TERM": "xterm", "COLUMNS": f"{columns}"}
+        process = subprocess.Popen([HOOKCELL, *arguments], stdin=its, stdout=its, stderr=its, env=told, cwd=folder)
+        os.close(its)
+        said = b""
+        with contextlib.suppress(OSError):  # how a terminal ends
+            while chunk := os.read(ours, 1 << 16):
+                said += chunk
+        process.wait(_PATIENCE_S)
+        os.close(ours)
+        return said.decode()
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,13 @@ def test_a_setting_that_cannot_be_used(hookcell: Any, write_hook: Any, name: str
     assert name.removeprefix("HOOKCELL_").lower() in hookcell("run", write_hook("cb()"), **{name: value}).fault.lower()
 
 
+def test_a_name_that_is_no_setting_is_told_by_commands_that_ask_a_server(command: Any) -> None:
+    """Before any server is asked."""
+    fault = command("hooks", HOOKCELL_TOKEN="t", HOOKCELL_TENNANT="acme").fault
+
+    assert "HOOKCELL_TENNANT, which is no setting; did you mean HOOKCELL_TENANT?" in fault
+
+
 def test_a_broken_settings_file(hookcell: Any, write: Any, write_hook: Any) -> None:
     """One line, although YAML's own messages have several."""
     assert "settings.yaml" in hookcell("doctor", HOOKCELL_CONFIG=write("settings.yaml", "a: [\nb: {")).fault

@@ -8,103 +8,24 @@ import json
 import resource
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 import uvloop
+from listening import ASKED, BODY, is_alive, rest, servers
 from serving import PATIENCE_S, Serving, serving
 
 from engine import connections
-from engine.config import Config
-from engine.server import Server
-
-ASKED = b"GET / HTTP/1.1\r\nhost: x\r\n"
-BODY = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n"
-
-
-async def _length_of_body(scope: Any, receive: Any, send: Any) -> None:
-    """An app: answers with the length of the body, or with so many bytes as the path says."""
-    length, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        length, more = length + len(message.get("body", b"")), message.get("more_body", False)
-    wanted = scope["path"][1:]
-    body = b"x" * int(wanted) if wanted else b"%d" % length
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
-    await send({"type": "http.response.body", "body": body})
-
-
-class Running:
-    """A server of that app in a thread; `connect(host)` from that address of this machine."""
-
-    def __init__(self, config: Config, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-        self._config, self._opened, self._new_loop = config, threading.Event(), loop
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        assert self._opened.wait(PATIENCE_S)
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=self._new_loop) as runner:
-            self._loop = runner.get_loop()
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        self.server = Server(self._config, _length_of_body, self._listening)
-        await self.server.run(self._opened.set)
-
-    def connect(self, host: str = "127.0.0.1") -> socket.socket:
-        """A plain connection, with this machine's patience."""
-        return socket.create_connection(("127.0.0.1", self.port), PATIENCE_S, source_address=(host, 0))
-
-    def ask(self, sent: bytes, host: str = "127.0.0.1") -> bytes:
-        """All that comes until the server closes."""
-        with self.connect(host) as client:
-            client.sendall(sent)
-            return rest(client)
-
-    def end(self) -> None:
-        """Stop it."""
-        self._loop.call_soon_threadsafe(self.server.stop)
-        self._thread.join(PATIENCE_S)
-        assert not self._thread.is_alive()
-
-
-def rest(client: socket.socket) -> bytes:
-    """What comes until the end, however that comes."""
-    received = b""
-    with contextlib.suppress(ConnectionResetError):
-        while chunk := client.recv(1 << 16):
-            received += chunk
-    return received
 
 
 @pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
-def start(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Running]]:
-    """`start(tls_cert=None, HEADERS_S=…, …)`: a server with these bounds instead of those that a test cannot wait for."""
-    started: list[Running] = []
-
-    def begin(tls_cert: str | None = None, **bounds: float) -> Running:
-        for name, value in ({"_TICK_S": 0.02} | bounds).items():
-            monkeypatch.setattr(connections, name, value)
-        started.append(Running(Config(tls_cert=tls_cert), request.param))
-        return started[-1]
-
-    yield begin
-    for each in started:
-        each.end()
-
-
-def _is_alive(running: Running, host: str = "127.0.0.1") -> bool:
-    return running.ask(ASKED + b"connection: close\r\n\r\n", host).startswith(b"HTTP/1.1 200 ")
+def start(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    with servers(monkeypatch, request.param) as begin:
+        yield begin
 
 
 @pytest.mark.parametrize(
@@ -112,10 +33,13 @@ def _is_alive(running: Running, host: str = "127.0.0.1") -> bool:
     [
         ASKED + b"x-a: " + b"a" * (1 << 20) + b"\r\n\r\n",
         ASKED + b"".join(b"x%d: b\r\n" % number for number in range(20_000)) + b"\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n" + b"a:\r\n" * (1 << 18),
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\na: " + b"a" * (1 << 20),
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;" + b"a" * (1 << 20),
         b"GET /" + b"a" * (1 << 20) + b" HTTP/1.1\r\n\r\n",
         BODY + b"0123456789" + ASKED + b"x-a: " + b"a" * (1 << 20),
     ],
-    ids=["one", "many", "path", "second"],
+    ids=["one", "many", "trailers", "trailer", "extension", "path", "second"],
 )
 def test_headers_over_the_bound_are_refused_and_not_read(start: Any, sent: bytes) -> None:
     """However they are made up, in one piece or in many; the connection is closed."""
@@ -126,7 +50,7 @@ def test_headers_over_the_bound_are_refused_and_not_read(start: Any, sent: bytes
                 client.sendall(sent[at : at + 10_000])
 
         assert rest(client).count(b"HTTP/1.1 200 ") <= sent.count(b"POST ")  # the request before it may be answered
-    assert _is_alive(running)
+    assert is_alive(running)
 
 
 def test_the_refusal_of_headers_says_why(start: Any) -> None:
@@ -199,9 +123,9 @@ def test_an_answer_that_nobody_reads_is_given_up(start: Any) -> None:
     with running.connect() as client:
         client.sendall(b"GET /64000000 HTTP/1.1\r\nhost: x\r\n\r\n")
         assert client.recv(12, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
-        assert _is_alive(running, "127.0.0.2")
+        assert is_alive(running, "127.0.0.2")
         while running.server._uvicorn.server_state.connections:  # until it has let go of both
-            assert _is_alive(running, "127.0.0.2")
+            assert is_alive(running, "127.0.0.2")
 
         assert 64_000_000 > len(rest(client))
 
@@ -213,7 +137,7 @@ def test_requests_sent_ahead_are_answered_in_order_and_are_not_too_many(start: A
 
     assert 11 == few.count(b"HTTP/1.1 200 ")
     assert 100 > many.count(b"HTTP/1.1 200 ")
-    assert _is_alive(running)
+    assert is_alive(running)
 
 
 def test_one_address_has_so_many_connections_and_others_are_let_in(start: Any) -> None:
@@ -221,9 +145,9 @@ def test_one_address_has_so_many_connections_and_others_are_let_in(start: Any) -
     running = start(PER_ADDRESS=5)
     held = [running.connect() for _ in range(5)]
     assert b"" == running.ask(ASKED)
-    assert _is_alive(running, "127.0.0.2")
+    assert is_alive(running, "127.0.0.2")
     held[0].close()
-    while not _is_alive(running):
+    while not is_alive(running):
         pass
     for each in held:
         each.close()
@@ -237,7 +161,7 @@ def test_there_are_so_many_connections_in_all(start: Any, monkeypatch: pytest.Mo
     assert b"" == running.ask(ASKED)
     for each in held:
         each.close()
-    while not _is_alive(running):
+    while not is_alive(running):
         pass
 
 

@@ -170,7 +170,7 @@ def test_the_tenant_of_the_folder_is_taken_where_no_other_is_named(
 ) -> None:
     """The option goes before the environment, and that before the file."""
     told = {"HOOKCELL_SERVER": served.url, "HOOKCELL_TOKEN": served.token(tenant)}
-    assert "whose hooks?" in hookcell("deploy", "acme", **told).fault
+    assert "--tenant, or set HOOKCELL_TENANT" in hookcell("deploy", "acme", **told).fault
     write("acme/tenant.yaml", f"tenant: {tenant}\n{TENANT_YAML}")
 
     assert 0 == hookcell("deploy", "acme", **told).status
@@ -185,7 +185,7 @@ def test_a_folder_that_is_none_is_told(ask: Any) -> None:
 def test_a_server_that_cannot_be_reached_is_told_with_what_to_check(ask: Any) -> None:
     fault = ask("deploy", "acme", "--server", "http://127.0.0.1:9").fault
 
-    assert "http://127.0.0.1:9 cannot be reached" in fault
+    assert "http://127.0.0.1:9 cannot be reached: Connection refused; is it running" in fault
     assert "hookcell serve" in fault
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import http.server
 import json
-import os
-import pty
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import HOOKCELL, PATIENCE_S, environment
+from serving import HOOKCELL, environment
 
 import engine.cli
 from engine.cli.terminal import give_json, plain_line
@@ -67,6 +64,7 @@ COMMANDS = {
     "logs": ("logs",),
     "logs json": ("logs", "--json"),
     "token": ("token", "create", "x"),
+    "token json": ("token", "create", "x", "--json"),
     "token file": ("token", "create", "x", "--to", "made.token"),
     "tokens": ("token", "list"),
     "tenants": ("tenant", "list"),
@@ -75,6 +73,7 @@ COMMANDS = {
     "tenant set": ("tenant", "set", "t", "mode=tenant"),
     "export": ("tenant", "export", "t"),
     "rotation": ("rotate-master-key",),
+    "rotation json": ("rotate-master-key", "--json"),
     "plan": ("deploy", "."),
     "pull": ("pull", "elsewhere"),
     "refused": ("hooks", "--tenant", "refused"),
@@ -132,26 +131,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _at_terminal(folder: Path, server: str, *arguments: str) -> bytes:
-    """All that the terminal of that command is sent."""
-    ours, its = pty.openpty()
-    told = environment(HOOKCELL_SERVER=server, HOOKCELL_TOKEN="t", HOOKCELL_TENANT="t", TERM="xterm", COLUMNS="400")
-    process = subprocess.Popen([HOOKCELL, *arguments], stdin=its, stdout=its, stderr=its, env=told, cwd=folder)
-    os.close(its)
-    said = b""
-    with contextlib.suppress(OSError):  # how a terminal ends
-        while chunk := os.read(ours, 1 << 16):
-            said += chunk
-    process.wait(PATIENCE_S)
-    os.close(ours)
-    return said
-
-
 @pytest.mark.parametrize("which", COMMANDS)
-def test_a_terminal_is_given_no_command_of_a_server(hostile: str, folder: Path, which: str) -> None:
+def test_a_terminal_is_given_no_command_of_a_server(at_terminal: Any, hostile: str, folder: Path, which: str) -> None:
     """Neither escape sequences of either kind, nor a bell, nor text turned round, nor a line written over."""
-    said = _at_terminal(folder, hostile, *COMMANDS[which])
-    text = said.decode()
+    told = environment(HOOKCELL_SERVER=hostile, HOOKCELL_TOKEN="t", HOOKCELL_TENANT="t")
+    text = at_terminal(folder, told, *COMMANDS[which], columns=400)
 
     assert "Traceback" not in text
     assert "title" in text or which in ("token file", "pull", "no answer of ours")

@@ -51,7 +51,8 @@ def test_it_ends_in_order_and_the_next_start_has_everything(tmp_path: Path, capf
     with serving(tmp_path / "data") as again:
         assert 200 == again.ask("GET", "/v1/tenants/acme/hooks/h", token).status_code
 
-    assert "" == capfd.readouterr().err
+    (line,) = capfd.readouterr().err.splitlines()  # of the audit; nothing else
+    assert "Create a tenant" == json.loads(line)["what"]
 
 
 def test_an_interrupt_ends_it_as_well(tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_nothing_is_left_of_it(tmp_path: Path) -> None:
     assert [] == [child for child in children if Path(f"/proc/{child}").exists()]
 
 
-def test_it_speaks_tls(tmp_path: Path) -> None:
+def test_it_speaks_tls(tmp_path: Path, hookcell: Any) -> None:
     """With the certificate and the key that it is given, and not without."""
     authority = trustme.CA()
     cert = authority.issue_cert("127.0.0.1")
@@ -81,6 +82,30 @@ def test_it_speaks_tls(tmp_path: Path) -> None:
     with serving(tmp_path / "data", "--tls-cert", tmp_path / "both.pem", ca_file=tmp_path / "ca.pem") as server:
         assert server.url.startswith("https://127.0.0.1:")
         assert 200 == server.ask("GET", "/healthz").status_code
+        plain = server.url.replace("https://", "http://")
+        fault = hookcell("hooks", "--server", plain, "--tenant", "t", HOOKCELL_TOKEN="t").fault
+        assert f"it may speak https: try {server.url};" in fault
+
+
+def test_a_database_that_was_put_back_is_for_its_owner_alone_again(tmp_path: Path, hookcell: Any) -> None:
+    """Whatever mode its copying gave it, and the files beside it."""
+    hookcell("migrate", "--data", "data")
+    files = [tmp_path / "data" / name for name in ("hookcell.db", "hookcell.db-wal")]
+    for file in files:
+        file.touch()
+        file.chmod(0o664)
+    ran = hookcell("migrate", "--data", "data")
+
+    assert (0, "") == (ran.status, ran.err)
+    assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in files if file.exists()}
+
+
+def test_a_database_whose_mode_cannot_be_changed_is_told(tmp_path: Path) -> None:
+    """It is another's: here, the kernel's."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data/hookcell.db").symlink_to("/proc/self/status")
+
+    assert f"do: chmod 600 {tmp_path}/data/hookcell.db" in refusal(tmp_path)
 
 
 def refusal(tmp_path: Path, *arguments: str | Path, **more: str) -> str:
@@ -195,6 +220,11 @@ def test_the_master_key_is_rotated_while_it_serves(tmp_path: Path, hookcell: Any
         assert (0, "") == (ran.status, ran.err)
         assert ran.out == f"master key {after['current']} is in use; 1 data keys are wrapped with it\n"
         assert set() == set(before["keys"]) & set(after["keys"])
+
+        token = server.data / "operator.token"
+        ran = hookcell("rotate-master-key", "--json", "--server", server.url, "--token-file", str(token))
+        told, now = json.loads(ran.out), json.loads((server.data / "master.key").read_text())["current"]
+        assert {"master_key_id": now, "data_keys": 1, "unreadable": [], "complete": True} == told
 
 
 def _children(pid: int) -> list[int]:

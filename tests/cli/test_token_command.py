@@ -11,6 +11,7 @@ import pytest
 from serving import Serving
 
 from engine.cli.token import _seconds
+from engine.scopes import TENANT_SCOPES
 
 
 def test_a_token_is_all_that_is_printed_and_it_works(ask: Any, served: Serving, tenant: str) -> None:
@@ -93,8 +94,29 @@ def test_a_time_that_is_none_is_a_mistake(ask: Any, option: str, value: str) -> 
     assert (2, True, False) == (ran.status, "30d" in ran.err, "Traceback" in ran.err)
 
 
-def test_a_scope_that_is_none_is_told(ask: Any) -> None:
-    assert "(400)" in ask("token", "create", "a", "--scope", "read:everything").fault
+def test_a_scope_that_is_none_is_told_with_those_there_are(ask: Any) -> None:
+    fault = ask("token", "create", "a", "--scope", "read:everything").fault
+
+    assert "'read:everything' is no scope; the scopes are read:hooks, " in fault
+    assert [] == [scope for scope in TENANT_SCOPES if scope not in fault]
+
+
+def test_tokens_of_no_tenant_are_told_how_to_name_one(operate: Any) -> None:
+    assert "hookcell: no tenant: name one with --tenant, or set HOOKCELL_TENANT" == operate("token", "list").fault
+
+
+def test_a_token_as_json_is_an_object_with_it_once(ask: Any, tmp_path: Path) -> None:
+    """Where it goes to a file, it is there, and not in the object."""
+    made = json.loads(ask("token", "create", "ci", "--scope", "read:hooks", "--expires-in", "1h", "--json").out)
+    filed = json.loads(ask("token", "create", "ci", "--to", "ci.token", "--json").out)
+    listed = {each["id"]: each for each in json.loads(ask("token", "list", "--json").out)}
+
+    assert ("ci", ["read:hooks"], "hc_") == (made["name"], made["scopes"], made["token"][:3])
+    assert made["expires_at"] == listed[made["id"]]["expires_at"]
+    assert 0 == ask("hooks", HOOKCELL_TOKEN=made["token"]).status
+    assert "token" not in filed
+    assert filed["id"] in listed
+    assert (tmp_path / "ci.token").read_text().startswith("hc_")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("3600s", 3_600), ("90m", 5_400), ("12h", 43_200), ("30d", 2_592_000)])

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.project import BadProject, Project, SourceFile, check_points, read_project, within, written
+from engine.api import shapes
+from engine.project import MOST_ORDER, BadProject, Project, SourceFile, check_points, read_project, within, written
 
 HOOK = "hooks:\n  - {name: a, point: p, source: a.py}\n"
 
@@ -211,7 +212,7 @@ def test_what_is_written_is_read_as_it_was(data: Any) -> None:
             name=name,
             point=data.draw(NAMES),
             path=f"hooks/{index}.py",
-            source=data.draw(TEXTS),
+            source=data.draw(TEXTS.filter(str.strip)),
             enabled=data.draw(st.booleans()),
             order=data.draw(st.integers(-1000, 1000)),
             mode=data.draw(st.sampled_from([None, "tenant", "invocation"])),
@@ -230,3 +231,39 @@ def test_what_is_written_is_read_as_it_was(data: Any) -> None:
 
     assert project.tenant == read.tenant
     assert [hook.as_body() for hook in hooks] == [hook.as_body() for hook in read.hooks]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (b"", "it is empty"),
+        (b" \r\n\n", "it is empty"),
+        (b"\xef\xbb\xbf", "it is empty"),
+        (b"cb()\n# \0", "it holds a NUL character at line 2"),
+    ],
+)
+def test_a_source_that_no_server_takes_is_told_here(folder: Path, source: bytes, said: str) -> None:
+    (folder / "a.py").write_bytes(source)
+
+    assert [f"tenant.yaml:2: hooks[0].source: 'a.py': {said}"] == faults_of(folder, HOOK)
+
+
+@pytest.mark.parametrize("order", [10**20, -(10**20), MOST_ORDER + 1, -MOST_ORDER - 1])
+def test_an_order_that_no_server_takes_is_told_here(folder: Path, order: int) -> None:
+    text = HOOK.replace("}", f", order: {order}}}")
+
+    assert [f"tenant.yaml:2: hooks[0].order: found a number ('{order}'); the most is 1000000"] == faults_of(
+        folder, text
+    )
+
+
+def test_the_largest_order_is_the_servers(folder: Path) -> None:
+    (folder / "tenant.yaml").write_text(HOOK.replace("}", f", order: {shapes.ORDER}}}"))
+
+    assert [MOST_ORDER] == [hook.order for hook in read_project(folder).hooks]
+
+
+def test_an_order_of_more_digits_than_are_read_is_a_fault(folder: Path) -> None:
+    (fault,) = faults_of(folder, HOOK.replace("}", f", order: {'9' * 5_000}}}"))
+
+    assert fault.endswith("it is a whole number")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from engine.tokens import OPERATOR, Tokens, end_operator, new_token
+from engine.scopes import OPERATOR
+from engine.tokens import Tokens, end_operator, new_token
 from tenants import token_rows
 from tenants.records import Token
 from tenants.store import Store
