@@ -70,7 +70,7 @@ def _client(server: Any) -> httpx.Client:
 def _make_tenants(server: Any) -> None:
     with _client(server) as client:
         for tenant in TENANTS:
-            settings = {"most_hooks": 10_000, "multiple_hooks": True}
+            settings = {"most_hooks": 10_000, "most_versions": 10_000, "multiple_hooks": True}
             made = client.post("/v1/tenants", json={"name": tenant, "settings": settings})
             assert made.status_code == 201, made.text
 
