@@ -94,14 +94,21 @@ class Connection(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close it now. There is nothing left to be said."""
+        assert self._transport is not None
         self._closed = True
-        if self._transport is None:  # TLS was not agreed on: asyncio closes the socket, and tells nobody
-            self._is_gone()
-            return
         unread = self._transport.get_write_buffer_size() or (self._answer and not self._answer.whole)
         if unread and self._socket.fileno() != -1:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
+
+    def never_handed_over(self) -> None:
+        """The event loop gave up on making it, or was told to. It closes the socket, and may tell nobody.
+
+        asyncio is silent when TLS was not agreed on; uvloop also when it was told in the very turn in which it had
+        called `connection_made`.
+        """
+        self._closed = True
+        self._is_gone()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio's: connected, and TLS agreed on."""
@@ -228,7 +235,7 @@ async def converse(connection: Connection, end: socket.socket, host: str, contex
         name = host if context else None
         await loop.create_connection(lambda: connection, sock=end, ssl=context, server_hostname=name)
     except BaseException as error:
-        connection.abort()
+        connection.never_handed_over()
         if isinstance(error, OSError):
             raise _no_tls(host, error) from None
         raise

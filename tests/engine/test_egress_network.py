@@ -25,6 +25,7 @@ from hostile import (
 )
 
 from engine.egress import network as network_module
+from engine.egress.connection import Connection
 from engine.egress.network import Network
 from engine.egress.policy import EgressPolicy
 from engine.egress.refusals import Unanswered
@@ -140,6 +141,27 @@ async def test_close_cancels_calls_at_every_stage_and_waits_for_them(networks: C
         assert (1, 1) == (server.connections, secure.connections)
     finally:
         slow.release.set()
+
+
+async def test_a_call_cancelled_in_the_turn_that_makes_its_connection_does_not_hold_up_the_end(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop has said that the connection is there, and the call has not heard it yet."""
+    made = asyncio.Event()
+    tell = Connection.connection_made
+
+    def made_and_cancelled(connection: Connection, transport: asyncio.BaseTransport) -> None:
+        tell(connection, transport)
+        calling.cancel()
+        made.set()
+
+    monkeypatch.setattr(Connection, "connection_made", made_and_cancelled)
+    async with serving(telling(asyncio.Event())) as server:
+        calling = asyncio.create_task(Client(network).get(server.url()))
+        await made.wait()
+        await network.close()
+        assert calling.cancelled()
+        await server.left()
 
 
 async def test_a_call_that_begins_while_the_network_closes_is_not_made(network: Network) -> None:
