@@ -24,7 +24,7 @@ from engine.scopes import OPERATOR
 from tenants import schema, token_rows
 from tenants.errors import Missing, Taken
 from tenants.keyring import is_private, write_private
-from tenants.records import Token
+from tenants.records import Tenant, Token
 from tenants.rows import Everything, Rows
 from tenants.stamps import now_ms
 from tenants.store import Store
@@ -99,10 +99,14 @@ class Tokens:
 
     async def valid(self, text: str) -> Token:
         """The token of that text. Raises Missing: unknown, revoked or expired, which look the same."""
-        token = await asyncio.wrap_future(self._store.read_all(token_rows.by_digest, digest(text)))
+        return (await self.holder(text))[0]
+
+    async def holder(self, text: str) -> tuple[Token, Tenant | None]:
+        """The same, and whose it is, in one question. None: an operator's. Raises Missing."""
+        token, tenant = await asyncio.wrap_future(self._store.read_all(token_rows.holder, digest(text)))
         if not is_valid(token):
             raise Missing(what="token")
-        return token
+        return token, tenant
 
     async def derive(self, parent: Token) -> NewToken:
         """A token that may do the same for a day, and ends with its parent. Raises Missing when that has ended."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table
+from sqlalchemy import ColumnElement, Select, Table
 
 from tenants import schema
 from tenants.errors import Missing, Taken
@@ -15,6 +15,7 @@ from tenants.rows import Everything, Rows
 from tenants.stamps import id_after, now_ms
 
 _TENANTS = schema.tenants
+COLUMNS = ("tenant_id", "name", "settings", "revision", "created_ms", "gone_ms")  # what a Tenant is made of
 _THERE = _TENANTS.c.gone_ms.is_(None)
 _MOST_SWEPT = 500  # rows of one change, so that nobody waits long for it
 _SWEPT = {"versions": 20}  # where rows are large
@@ -43,24 +44,24 @@ def create(
 def named(everything: Everything, name: str) -> Tenant:
     """The tenant of that name. Raises Missing."""
     same = everything.select(_TENANTS).where(_TENANTS.c.name == name, _THERE)
-    return _tenant(everything.execute(same).mappings().first())
+    return tenant_of(everything.execute(same).mappings().first())
 
 
 def by_id(everything: Everything, tenant_id: str) -> Tenant:
     """The tenant of that id. Raises Missing."""
     rows = everything.of(tenant_id)
-    return _tenant(rows.execute(rows.select(_TENANTS)).mappings().first())
+    return tenant_of(rows.execute(rows.select(_TENANTS)).mappings().first())
 
 
 def settings_in(rows: Rows) -> Settings:
     """A tenant's settings as they are in this transaction. Raises Missing."""
-    return _tenant(rows.execute(rows.select(_TENANTS)).mappings().first()).settings
+    return tenant_of(rows.execute(rows.select(_TENANTS)).mappings().first()).settings
 
 
 def page(everything: Everything, start: int, limit: int) -> tuple[list[Tenant], int]:
     """`limit` tenants from the one of number `start` on, the oldest first; and how many there are."""
     chosen = everything.select(_TENANTS).where(_THERE).order_by(_TENANTS.c.tenant_id).offset(start).limit(limit)
-    return [_tenant(row) for row in everything.execute(chosen).mappings()], everything.count(_TENANTS, _THERE)
+    return [tenant_of(row) for row in everything.execute(chosen).mappings()], everything.count(_TENANTS, _THERE)
 
 
 def change(everything: Everything, tenant_id: str, settings: Settings) -> Tenant:
@@ -149,8 +150,9 @@ def rewrap(everything: Everything, tenant_id: str, old: SealedKey, new: SealedKe
     return changed.rowcount == 1
 
 
-def _tenant(row: RowMapping | None) -> Tenant:
-    if row is None:
+def tenant_of(row: Mapping[Any, Any] | None) -> Tenant:
+    """The tenant of a row that has COLUMNS, by name. Raises Missing when there is none, or it is gone."""
+    if row is None or row["gone_ms"] is not None:
         raise Missing("there is no such tenant", what="tenant")
     return Tenant(
         id=row["tenant_id"],

@@ -6,6 +6,7 @@ functions take it is a list in a test.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -48,7 +49,7 @@ class Rows(_Asking):
         """
         tables = [table] if beside is None else [table, beside]
         chosen = sqlalchemy.select(*(columns or [table])).where(*map(self._own, tables))
-        return chosen if table is schema.tenants else chosen.where(self._there())
+        return chosen if table is schema.tenants else chosen.where(self._there)
 
     def select_nobodys(self, table: Table) -> Select[Any]:
         """What is no tenant's: an operator's token, which changes a tenant's rows too."""
@@ -80,6 +81,7 @@ class Rows(_Asking):
         mine = table.c.tenant_id == self.tenant_id
         return sqlalchemy.and_(mine, _NOT_GONE) if table is schema.tenants else mine
 
+    @functools.cached_property
     def _there(self) -> ColumnElement[bool]:
         return sqlalchemy.select(schema.tenants.c.tenant_id).where(self._own(schema.tenants)).exists()
 

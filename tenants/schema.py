@@ -75,7 +75,10 @@ class JsonText(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - overridden
         """The value again."""
-        return None if value is None else json.loads(value)
+        return None if value is None else _decode(value)[0]
+
+
+_decode = json.JSONDecoder().raw_decode  # of what we wrote, which has no space around it
 
 
 def _id(name: str, *, key: bool = True, nullable: bool = False) -> Column[str]:

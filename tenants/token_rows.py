@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Select, or_
 
-from tenants import schema
+from tenants import register, schema
 from tenants.errors import Missing
-from tenants.records import Token
+from tenants.records import Tenant, Token
 from tenants.rows import Everything, Rows
 
 _TOKENS = schema.tokens
+_HOLDER = tuple(schema.tenants.c[name].label(f"t_{name}") for name in register.COLUMNS)
 _OPERATORS = _TOKENS.c.tenant_id.is_(None)
 _OPERATORS_META = "operators"  # row of `meta`
 _GIVEN_BY_HAND = _TOKENS.c.parent_id.is_(None)
@@ -38,12 +39,15 @@ def remove(rows: Rows, token_id: str) -> None:
         raise _missing()
 
 
-def by_digest(everything: Everything, digest: bytes) -> Token:
-    """Anybody's token. Raises Missing."""
-    row = everything.execute(everything.select(_TOKENS).where(_TOKENS.c.digest == digest)).mappings().first()
+def holder(everything: Everything, digest: bytes) -> tuple[Token, Tenant | None]:
+    """Anybody's token and whose it is, in one look; None: an operator's. Raises Missing."""
+    mine = _TOKENS.c.tenant_id == schema.tenants.c.tenant_id
+    chosen = everything.select(_TOKENS, *_TOKENS.c, *_HOLDER).outerjoin(schema.tenants, mine)
+    row = everything.execute(chosen.where(_TOKENS.c.digest == digest)).mappings().first()
     if row is None:
         raise _missing()
-    return _token(row)
+    owner = {name: row[f"t_{name}"] for name in register.COLUMNS}
+    return _token(row), None if row["tenant_id"] is None else register.tenant_of(owner)
 
 
 def create_operator(everything: Everything, token: Token, digest: bytes) -> None:

@@ -13,18 +13,21 @@ from engine.api.services import Services
 from engine.errors import Refusal
 from engine.tokens import digest
 from tenants.errors import Missing
-from tenants.records import Token
+from tenants.records import Tenant, Token
 
 _BEARER = re.compile(r"Bearer +([^\s,]+)", re.IGNORECASE | re.ASCII)  # RFC 6750, any token
 
 
-async def authenticate(services: Services, headers: Headers, address: str) -> Token:
-    """Whose request this is. Raises Refusal: 401 without a valid token, 400 for another header, 429 for guessing."""
+async def authenticate(services: Services, headers: Headers, address: str) -> tuple[Token, Tenant | None]:
+    """Whose request this is; no tenant: an operator's.
+
+    Raises Refusal: 401 without a valid token, 400 for another header, 429 for guessing.
+    """
     text = _bearer(headers.getlist("authorization"))
     with_challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
     try:
         with services.rates.attempts.attempt(address, digest(text)):
-            return await services.tokens.valid(text)
+            return await services.tokens.holder(text)
     except Missing:
         raise Refusal(401, None, "Invalid token", with_challenge) from None
 

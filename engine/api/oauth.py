@@ -20,9 +20,8 @@ from engine.api.route import make_router, open_to_all
 from engine.api.services import Served, Services
 from engine.errors import Refusal
 from engine.tokens import NewToken, digest
-from tenants import register
 from tenants.errors import Missing
-from tenants.records import Token
+from tenants.records import Tenant, Token
 from tenants.stamps import now_ms
 
 router = make_router(tags=["oauth"])
@@ -115,21 +114,20 @@ async def _exchanged(services: Services, request: Request, asked: Mapping[str, s
     address = request.client.host if request.client else ""
     try:
         with services.rates.attempts.attempt(address, digest(asked["client_secret"])):
-            token = await _client(services, asked)
-        tenant = await services.read_all(register.by_id, str(token.tenant_id))
+            token, tenant = await _client(services, asked)
         request.state.headers = await services.rates.hit(services, tenant, "oauth")
         return await services.tokens.derive(token)
     except Missing:  # of the tenant, or of the token that has ended by now, too
         raise _Refused(401, "access_denied", "Unauthorized") from None
 
 
-async def _client(services: Services, asked: Mapping[str, str]) -> Token:
-    """The token that the client's secret is, if its id fits. Raises Missing."""
-    token = await services.tokens.valid(asked["client_secret"])
+async def _client(services: Services, asked: Mapping[str, str]) -> tuple[Token, Tenant]:
+    """The token that the client's secret is, if its id fits, and whose it is. Raises Missing."""
+    token, tenant = await services.tokens.holder(asked["client_secret"])
     same = hmac.compare_digest(token.id.encode(), asked["client_id"].encode())
-    if not same or token.tenant_id is None or token.parent_id is not None:
+    if not same or tenant is None or token.parent_id is not None:
         raise Missing(what="token")
-    return token
+    return token, tenant
 
 
 async def _fields(request: Request) -> dict[str, Any]:

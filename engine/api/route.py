@@ -126,8 +126,8 @@ async def _admitted(request: StrictRequest, guard: Guard) -> Caller:
     services: Services = request.app.state.services
     address = request.client.host if request.client else ""
     request.state.headers = services.rates.of_address(address)  # until it is known whose they are
-    token = await authenticate(services, request.headers, address)
-    own = await _own_tenant(services, token, request)
+    token, own = await authenticate(services, request.headers, address)
+    await _count(services, own, request)
     tenant = await _asked_tenant(services, own, request)
     _check_scope(token, guard)
     return Caller(
@@ -140,18 +140,12 @@ async def _admitted(request: StrictRequest, guard: Guard) -> Caller:
     )
 
 
-async def _own_tenant(services: Services, token: Token, request: Request) -> Tenant | None:
-    """The token's, its request counted; None of an operator's token. Raises Refusal 403, 429."""
-    if token.tenant_id is not None:
-        try:
-            own = await services.read_all(register.by_id, token.tenant_id)
-        except Missing:  # the tenant is going, and the token with it
-            raise Refusal(401, None, "Invalid token", {"WWW-Authenticate": 'Bearer error="invalid_token"'}) from None
+async def _count(services: Services, own: Tenant | None, request: Request) -> None:
+    """One request of a tenant's. Raises Refusal 429; 403 for an operator's where there is nothing for one."""
+    if own is not None:
         request.state.headers = await services.rates.hit(services, own)
-        return own
-    if request.url.path.startswith(MANAGEMENT):
+    elif request.url.path.startswith(MANAGEMENT):
         raise Refusal(403, "operator_token", "This is an operator's token; here a tenant's own token is needed.")
-    return None
 
 
 async def _asked_tenant(services: Services, own: Tenant | None, request: Request) -> Tenant | None:

@@ -6,6 +6,7 @@ Times are ISO 8601, UTC, with milliseconds: "2026-11-18T07:30:00.000Z".
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
@@ -299,8 +300,14 @@ class Modules:
 
 def time_of(ms: int) -> str:
     """Milliseconds since the epoch as ISO 8601."""
-    moment = datetime.datetime.fromtimestamp(ms // 1000, datetime.UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03}Z"
+    second, millisecond = divmod(ms, 1000)
+    return f"{_second(second)}.{millisecond:03}Z"
+
+
+@functools.lru_cache(10_000)
+def _second(second: int) -> str:
+    """Kept, for a list tells the same times again and again."""
+    return datetime.datetime.fromtimestamp(second, datetime.UTC).isoformat()[:19]
 
 
 def tenant_shape(tenant: records.Tenant) -> Tenant:

@@ -59,7 +59,7 @@ def ask_all(asked: Any, tenant: Tenant, draft: Callable[..., Draft]) -> None:
     asked.read(tenant, log_events.get, event.log_id)
     token = Token(id="1", tenant_id=tenant.id, name="t", scopes=frozenset(), created_ms=1, expires_ms=2)
     asked.write(tenant, token_rows.create, token, b"digest")
-    asked.read_all(token_rows.by_digest, b"digest")
+    asked.read_all(token_rows.holder, b"digest")
     asked.write(tenant, token_rows.remove, "1")
     asked.read_all(register.named, "acme")
     asked.read_all(register.by_id, tenant.id)

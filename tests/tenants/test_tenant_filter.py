@@ -24,7 +24,7 @@ OPERATORS = {  # functions that make statements about everything, and nothing el
     "register.keep": "meta is nobody's",
     "register.data_keys_not_under": "rotation of the master key",
     "vault._used": "whether the master key is that of the store",
-    "token_rows.by_digest": "whose token it is, is the question",
+    "token_rows.holder": "whose token it is, is the question",
     "token_rows.create_operator": "an operator's token is no tenant's",
     "token_rows.operators": "an operator's token is no tenant's",
     "token_rows.remove_operator": "an operator's token is no tenant's",

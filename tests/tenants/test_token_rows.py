@@ -38,9 +38,9 @@ def give(asked: Any) -> Any:
 def test_a_token_is_found_by_its_digest(asked: Any, acme: Tenant, give: Any) -> None:
     tokens = [give(acme, "1", expires_ms=9), give(asked.tenant("other"), "2"), give(None, "3", scopes=frozenset())]
 
-    assert tokens == [asked.read_all(token_rows.by_digest, digest_of(token.id)) for token in tokens]
+    assert tokens == [asked.read_all(token_rows.holder, digest_of(token.id))[0] for token in tokens]
     with pytest.raises(Missing) as caught:
-        asked.read_all(token_rows.by_digest, digest_of("4"))
+        asked.read_all(token_rows.holder, digest_of("4"))
     assert "token" == caught.value.what
 
 
@@ -61,8 +61,8 @@ def test_a_token_ends_with_those_given_for_it(asked: Any, acme: Tenant, give: An
 
     for id_ in "12":
         with pytest.raises(Missing):
-            asked.read_all(token_rows.by_digest, digest_of(id_))
-    assert ["3", "4"] == [asked.read_all(token_rows.by_digest, digest_of(id_)).id for id_ in "34"]
+            asked.read_all(token_rows.holder, digest_of(id_))
+    assert ["3", "4"] == [asked.read_all(token_rows.holder, digest_of(id_))[0].id for id_ in "34"]
 
 
 def test_a_token_of_somebody_else_is_missing(asked: Any, acme: Tenant, give: Any) -> None:
@@ -75,7 +75,7 @@ def test_a_token_of_somebody_else_is_missing(asked: Any, acme: Tenant, give: Any
     with pytest.raises(Missing):
         asked.write_all(token_rows.remove_operator, "1")
 
-    assert [theirs, operators] == [asked.read_all(token_rows.by_digest, digest_of(id_)) for id_ in "12"]
+    assert [theirs, operators] == [asked.read_all(token_rows.holder, digest_of(id_))[0] for id_ in "12"]
 
 
 def test_an_operators_token_can_be_ended(asked: Any, give: Any) -> None:
@@ -109,4 +109,11 @@ def test_expired_tokens_are_purged_with_those_given_for_them(asked: Any, acme: T
     assert 4 == asked.write_all(token_rows.purge_expired, 10)
     assert 0 == asked.write_all(token_rows.purge_expired, 10)
     assert ["3", "5"] == [token.id for token in asked.read(acme, token_rows.listed)]
-    assert "6" == asked.read_all(token_rows.by_digest, digest_of("6")).id
+    assert "6" == asked.read_all(token_rows.holder, digest_of("6"))[0].id
+
+
+def test_a_token_is_found_with_its_tenant_and_an_operators_with_none(asked: Any, acme: Tenant, give: Any) -> None:
+    theirs, operators = give(acme, "1"), give(None, "2")
+
+    assert (theirs, acme) == asked.read_all(token_rows.holder, digest_of("1"))
+    assert (operators, None) == asked.read_all(token_rows.holder, digest_of("2"))
