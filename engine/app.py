@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+import time
 import uuid
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -27,10 +28,11 @@ from engine.egress.network import Network
 from engine.egress.policy import EgressPolicy
 from engine.egress.transport import Transport
 from engine.errors import BadInput, BadSource
+from engine.lines import Lines
 from engine.mask import Mask, masked
-from engine.outcome import Outcome, lines_of
+from engine.outcome import LogEvent, Outcome, lines_of
 from engine.points import Point, point_named
-from engine.pool import Pool, PoolSize
+from engine.pool import Overdue, Pool, PoolSize
 from engine.spawner import Spawner, ZygoteSetting
 from engine.turn import check_turn, run_turn
 from sandbox import wire
@@ -85,16 +87,32 @@ class Hook:
             raise BadInput(f"the code is {len(self.code)} bytes; a check makes {wire.CODE_BYTES} at most")
 
 
+@dataclass(slots=True, kw_only=True)
+class Within:
+    """What a job has of its invocation, beside the arguments. One for each job: it is told how long that waited."""
+
+    execution_id: str = field(default_factory=lambda: uuid.uuid4().hex)  # context.webtask.execution_id
+    attempt: int = 1  # context.webtask.attempt
+    response: bytes = b"null"  # JSON of what the hooks before it have answered: context.webtask.response
+    known: tuple[str, ...] = ()  # secrets of the hooks before it, which their answers may hold: masked as its own
+    deadline: float | None = None  # of the event loop's clock: waiting, the hook and its calls; None: limits alone
+    on_log: Callable[[LogEvent], None] | None = None  # is told each line of the console as it comes, masked
+    lease_ms: float = 0.0  # waited for a worker; told by the engine
+    checked: bool = True  # False: no worker could say what it makes of the source; told by the engine
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """What a worker made of a source."""
 
     outcome: Outcome  # `ok`, or `rejected` with every finding; with the warnings that were asked for
     code: bytes | None  # for workers of the same tenant, Python and policy; None: there is none
+    told: bool = True  # by the worker; False: it ended before it could, which may be otherwise the next time
 
 
 _Key = tuple[Hashable, ...]
 _ACCEPTED = Outcome(status="ok", message="")
+_OVERDUE = Outcome(status="timeout", message="the time for this call was used up before the hook could begin")
 
 
 class Engine:
@@ -127,6 +145,10 @@ class Engine:
         await self._pool.drain()
         await self._network.close()
 
+    def hurry(self) -> None:
+        """Take no new job, and end those under way, which raise EngineClosed: it is about to end."""
+        self._pool.hurry()
+
     @property
     def pool(self) -> Pool:
         """The workers, for those who count them."""
@@ -145,39 +167,61 @@ class Engine:
         return await self._compile(hook, point, _advice(hook, point, secrets))
 
     async def run(
-        self, hook: Hook, arguments: Mapping[str, Any] | bytes, *, transport: Transport | None = None
+        self,
+        hook: Hook,
+        arguments: Mapping[str, Any] | bytes,
+        *,
+        transport: Transport | None = None,
+        within: Within | None = None,
     ) -> Outcome:
         """How the hook ended on these arguments (a mapping, or its JSON).
 
-        `transport`: who answers the hook's calls; None: the network.
+        `transport`: who answers the hook's calls; None: the network. `within`: the invocation that it is a part of.
         Raises UnknownPoint, BadSource, BadArguments, PoolBusy, EngineClosed, SandboxFailed; nothing for what hooks do.
         """
         point = point_named(hook.trigger_id)
         raw = point.encode_arguments(arguments, self._config.arguments_bytes)
-        compiled = await self._ready(hook, point)
-        if compiled.code is None:
-            return compiled.outcome
-        job = self._job(hook, point, compiled.code, raw)
-        broker = self.broker(hook, transport)
-        async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
-            outcome = await run_turn(worker, job, self._config.grace_ms, broker, alone=self._is_alone())
-        told, mask = _with_source(_with_response(outcome, point), hook.source), Mask(hook.secrets.values())
-        if mask and len(bytes(told.error)) + sum(len(event.text) for event in told.logs) > _LONG_CHARS:
-            return await asyncio.to_thread(masked, told, mask)
-        return masked(told, mask)
+        return await self.run_fitting(hook, point, raw, transport=transport, within=within or Within())
+
+    async def run_fitting(
+        self, hook: Hook, point: Point, arguments: bytes, *, transport: Transport | None = None, within: Within
+    ) -> Outcome:
+        """As `run`, for JSON that is known to fit the point of the hook."""
+        mask = Mask((*hook.secrets.values(), *within.known))
+        lines = Lines(within.on_log, mask, _LONG_CHARS) if within.on_log else None
+        try:
+            compiled = await self._ready(hook, point, within.deadline)
+            within.checked = compiled.told
+            if compiled.code is None:
+                return compiled.outcome
+            job = self._job(hook, point, compiled.code, arguments, within)
+            outcome = await self._turn(hook, job, within, self.broker(hook, transport, within.known), lines)
+        except Overdue:
+            return _OVERDUE
+        told = await _masked(_with_source(_with_response(outcome, point), hook.source), mask)
+        if lines is not None:
+            lines.rest(told.logs)
+        return told
+
+    async def _turn(self, hook: Hook, job: wire.Run, within: Within, broker: Broker, lines: Lines | None) -> Outcome:
+        asked = time.perf_counter()
+        async with self._pool.lease(hook.tenant, reuse=self._reuses(hook), until=within.deadline) as worker:
+            within.lease_ms = round((time.perf_counter() - asked) * 1000, 3)
+            job, tell = _in_time(job, within.deadline), lines.hear if lines else None
+            return await run_turn(worker, job, self._config.grace_ms, broker, tell=tell, alone=self._is_alone())
 
     def _is_alone(self) -> bool:
         """Whether no other job is at work: those that wait for an answer from elsewhere are not."""
         return self._pool.leased - self._network.under_way <= 1
 
-    def broker(self, hook: Hook, transport: Transport | None = None) -> Broker:
-        """Who answers the calls of the hook's next job."""
+    def broker(self, hook: Hook, transport: Transport | None = None, known: Iterable[str] = ()) -> Broker:
+        """Who answers the calls of the hook's next job. `known`: what is masked beside its own secrets."""
         policy = hook.egress or self._policy
 
         def find_transport() -> Transport:
             return transport or self._network.of(hook.tenant, policy)
 
-        return Broker(policy, find_transport, hook.secrets.values())
+        return Broker(policy, find_transport, (*hook.secrets.values(), *known))
 
     async def job(self, hook: Hook, arguments: Mapping[str, Any] | bytes) -> wire.Run:
         """What a worker would be given, for measuring a turn alone. Raises as `run`, and BadSource when rejected."""
@@ -186,19 +230,21 @@ class Engine:
         compiled = await self._ready(hook, point)
         if compiled.code is None:
             raise BadSource(compiled.outcome.message)
-        return self._job(hook, point, compiled.code, raw)
+        return self._job(hook, point, compiled.code, raw, Within())
 
-    def _job(self, hook: Hook, point: Point, code: bytes, arguments: bytes) -> wire.Run:
+    def _job(self, hook: Hook, point: Point, code: bytes, arguments: bytes, within: Within) -> wire.Run:
         seed = secrets.randbits(62) if hook.seed is None else hook.seed
         return wire.Run(
             code=code,
             parameters=point.parameters,
             arguments=arguments,
             secrets=dict(hook.secrets),
-            execution_id=uuid.uuid4().hex,
+            execution_id=within.execution_id,
             seed=seed,
             limits=self._limits(hook),
             modules=hook.modules,
+            attempt=within.attempt,
+            response=within.response,
         )
 
     def _limits(self, hook: Hook) -> wire.Limits:
@@ -212,9 +258,15 @@ class Engine:
     def _reuses(self, hook: Hook) -> bool:
         return (hook.mode or self._config.mode) == "tenant"
 
-    async def _ready(self, hook: Hook, point: Point) -> Compiled:
-        """What an earlier check made, when the caller brought it."""
-        return await self._compile(hook, point) if hook.code is None else Compiled(_ACCEPTED, hook.code)
+    async def _ready(self, hook: Hook, point: Point, deadline: float | None = None) -> Compiled:
+        """What an earlier check made, when the caller brought it. Raises Overdue."""
+        if hook.code is not None:
+            return Compiled(_ACCEPTED, hook.code)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._compile(hook, point)
+        except TimeoutError:
+            raise Overdue from None
 
     async def _compile(self, hook: Hook, point: Point, advice: wire.Advice | None = None) -> Compiled:
         """What a worker made of this source, or makes of it now; callers at the same time share one check."""
@@ -235,11 +287,12 @@ class Engine:
     async def _compile_now(self, hook: Hook, job: wire.Check) -> Compiled:
         async with self._pool.lease(hook.tenant, reuse=self._reuses(hook)) as worker:
             outcome, code = await check_turn(worker, job, self._config.check_ms)
-        return Compiled(_with_source(outcome, hook.source), code)
+            told = code is not None or (outcome.status == "rejected" and not worker.gone)
+        return Compiled(_with_source(outcome, hook.source), code, told)
 
     def _keep(self, key: _Key, done: asyncio.Task[Compiled]) -> None:
         del self._compiling[key]
-        if not done.cancelled() and done.exception() is None and done.result().outcome.status in ("ok", "rejected"):
+        if not done.cancelled() and done.exception() is None and done.result().told:
             self._kept[key] = done.result()
 
 
@@ -303,6 +356,24 @@ def _checked_source(source: str, most_bytes: int) -> bytes:
 
 def _least(own: int | None, most: int) -> int:
     return most if own is None else min(own, most)
+
+
+def _in_time(job: wire.Run, deadline: float | None) -> wire.Run:
+    """The job with no more time than there is until the deadline. Raises Overdue when there is none."""
+    if deadline is None:
+        return job
+    left_ms = int((deadline - asyncio.get_running_loop().time()) * 1000)
+    if left_ms < 1:
+        raise Overdue
+    if left_ms >= job.limits.wall_ms:
+        return job
+    return msgspec.structs.replace(job, limits=msgspec.structs.replace(job.limits, wall_ms=left_ms))
+
+
+async def _masked(outcome: Outcome, mask: Mask) -> Outcome:
+    if mask and len(bytes(outcome.error)) + sum(len(event.text) for event in outcome.logs) > _LONG_CHARS:
+        return await asyncio.to_thread(masked, outcome, mask)
+    return masked(outcome, mask)
 
 
 def _with_response(outcome: Outcome, point: Point) -> Outcome:

@@ -7,6 +7,7 @@ tenant's hook: what another compiler made is checked again, and code is given to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import msgspec
@@ -31,6 +32,13 @@ class Rejected(EngineError):
         self.diagnostics: tuple[Finding, ...] = outcome.diagnostics  # all; the message tells of the first
 
 
+class Unchecked(EngineError):
+    """The worker that was to check a stored source ended before it had: nothing is known about the source."""
+
+    status = 503
+    code = "unchecked"
+
+
 class Access(Protocol):
     """One tenant's rows, asked without waiting on the event loop."""
 
@@ -46,7 +54,12 @@ class Checker:
 
     def __init__(self, engine: Engine, compiler: str) -> None:
         self._engine = engine
-        self._compiler = compiler  # whose code these workers run
+        self._compiler = compiler
+
+    @property
+    def compiler(self) -> str:
+        """Whose code these workers run."""
+        return self._compiler
 
     async def check(
         self,
@@ -80,13 +93,17 @@ class Checker:
         """The check of the hook's live version by today's compiler; made and kept where there is none.
 
         Raises Rejected, naming the hook, when today's policy refuses what an earlier one took; that is not kept.
+        Raises Unchecked when the check ended by itself, for want of time or memory: it may end otherwise.
         """
         version = hook.version
         kept: Check | None = await access.read(tenant.id, hooks.check_of, hook.id, version.number, self._compiler)
         if kept is not None and kept.code is not None:
             return kept
         uploaded = _uploaded(tenant, hook.trigger_id, version.source, version.dependencies)
-        check = self._accepted(await self._engine.compile(uploaded), f"hook {hook.name}: ")
+        compiled = await self._engine.compile(uploaded)
+        if not compiled.told:
+            raise Unchecked(f"hook {hook.name}: {compiled.outcome.message}")
+        check = self._accepted(compiled, f"hook {hook.name}: ")
         await access.write(tenant.id, hooks.keep_check, hook.id, version.number, check)
         return check
 
@@ -121,12 +138,24 @@ def hook_of(tenant: Tenant, hook: Hook, check: Check, secrets: Mapping[str, str]
         tenant.id,
         secrets=secrets,
         mode=hook.mode or settings.mode,
-        limits=Limits(wall_ms=settings.wall_ms, result_bytes=settings.result_bytes, log_bytes=settings.log_bytes),
+        limits=_limits_of(settings),
         dependencies=hook.version.dependencies,
         egress=egress_of(settings),
         modules=settings.modules,
         code=check.code,
     )
+
+
+def draft_of(
+    tenant: Tenant, trigger_id: str, source: str, dependencies: Mapping[str, str], secrets: Mapping[str, str]
+) -> RunnableHook:
+    """A source that is stored nowhere as the engine runs it, under its tenant's settings. Raises BadInput."""
+    uploaded = _uploaded(tenant, trigger_id, source, dependencies)
+    return replace(uploaded, secrets=secrets, limits=_limits_of(tenant.settings), egress=egress_of(tenant.settings))
+
+
+def _limits_of(settings: Settings) -> Limits:
+    return Limits(wall_ms=settings.wall_ms, result_bytes=settings.result_bytes, log_bytes=settings.log_bytes)
 
 
 def egress_of(settings: Settings) -> EgressPolicy | None:

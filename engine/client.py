@@ -6,10 +6,11 @@ look at. Redirects are not followed, and .netrc takes no part.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -19,12 +20,14 @@ import urllib3
 
 from engine.errors import EngineError
 from engine.outcome import Finding
-from tenants.records import Mode
+from engine.unreachable import one_line, why
+from tenants.records import Mode, Retry
 
 _CONNECT_S = 10
 _READ_S = 120  # a deployment checks every hook of it
+_FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+_CHUNK_BYTES = 64 << 10
 _MOST_BYTES = 256 << 20  # of an answer: the export of a hundred large hooks is 100 MB
-_SAID_CHARS = 600
 
 
 class Unreachable(EngineError):
@@ -38,7 +41,7 @@ class Refused(EngineError):
 
     def __init__(self, status: int, body: Mapping[str, Any]) -> None:
         said = body.get("message") or body.get("error_description") or "it did not say why"
-        super().__init__(f"{_one_line(said)} ({status})")
+        super().__init__(f"{one_line(said)} ({status})")
         self.status = status
         self.code = str(body.get("errorCode", ""))
         self.body = body
@@ -53,6 +56,7 @@ class HookRow(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool
     order: int
     mode: Mode | None
+    retry: Retry = msgspec.field(default_factory=Retry)
     version: int
     source_sha256: str
     dependencies: dict[str, str]
@@ -172,29 +176,67 @@ class Client:
         """Take it away."""
         self._ask("DELETE", path, {})
 
+    def call(self, kind: type[_Kind], content: bytes, *path: str, headers: Mapping[str, str], read_s: float) -> _Kind:
+        """POST JSON as it is; the answer may take so long."""
+        return _read(kind, self._answer(_Asked("POST", path, content=content, headers=headers, read_s=read_s)))
+
+    @contextlib.contextmanager
+    def streaming(self, *path: str, headers: Mapping[str, str], read_s: float) -> Iterator[Iterator[bytes]]:
+        """What the server goes on to say, as it comes; silence of `read_s` seconds is Unreachable."""
+        with requests.Session() as session:
+            answer = self._opened(session, _Asked("GET", path, headers=headers, read_s=read_s))
+            if answer.status_code != 200:
+                self._refuse(_Answer(answer.status_code, self._read_from(answer)))
+            yield self._chunks(answer, _CHUNK_BYTES if answer.raw.chunked else 1)  # else it would wait until it is full
+
     def _ask(self, method: str, path: tuple[str, ...], query: Mapping[str, _Query], body: Any = None) -> _Answer:
-        url = "/".join([self.server.rstrip("/"), "v1", *(quote(step, safe="") for step in path)])
-        try:
-            with requests.Session() as session:
-                answer = session.request(
-                    method,
-                    url,
-                    params={name: _as_query(value) for name, value in query.items() if value is not None},
-                    data=None if body is None else msgspec.json.encode(body),
-                    headers={"Accept": "application/json"}
-                    | ({} if body is None else {"Content-Type": "application/json"}),
-                    auth=_Bearer(self.token),
-                    verify=self.ca_file or True,
-                    timeout=(_CONNECT_S, _READ_S),
-                    allow_redirects=False,
-                    stream=True,
-                )
-                received = _Answer(answer.status_code, _content(answer))
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise Unreachable(_why(self.server, self.ca_file, error)) from None
+        content = None if body is None else msgspec.json.encode(body)
+        return self._answer(_Asked(method, path, query=query, content=content))
+
+    def _answer(self, asked: _Asked) -> _Answer:
+        with requests.Session() as session:
+            answer = self._opened(session, asked)
+            received = _Answer(answer.status_code, self._read_from(answer))
         if not 200 <= received.status < 300:
-            raise Refused(received.status, _error_body(received, self.server))
+            self._refuse(received)
         return received
+
+    def _opened(self, session: requests.Session, asked: _Asked) -> requests.Response:
+        url = "/".join([self.server.rstrip("/"), "v1", *(quote(step, safe="") for step in asked.path)])
+        kind = {} if asked.content is None else {"Content-Type": "application/json"}
+        try:
+            return session.request(
+                asked.method,
+                url,
+                params={name: _as_query(value) for name, value in asked.query.items() if value is not None},
+                data=asked.content,
+                headers={"Accept": "application/json"} | kind | dict(asked.headers),
+                auth=_Bearer(self.token),
+                verify=self.ca_file or True,
+                timeout=(_CONNECT_S, asked.read_s),
+                allow_redirects=False,
+                stream=True,
+            )
+        except _FAULTS as error:
+            raise Unreachable(why(self.server, self.ca_file, error)) from None
+
+    def _read_from(self, answer: requests.Response) -> bytes:
+        chunks, length = [], 0
+        for chunk in self._chunks(answer):
+            length += len(chunk)
+            if length > _MOST_BYTES:
+                raise Unreachable(f"the answer of {self.server} is larger than {_MOST_BYTES} bytes")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _chunks(self, answer: requests.Response, most: int = _CHUNK_BYTES) -> Iterator[bytes]:
+        try:
+            yield from answer.iter_content(most)
+        except _FAULTS as error:
+            raise Unreachable(why(self.server, self.ca_file, error)) from None
+
+    def _refuse(self, received: _Answer) -> NoReturn:
+        raise Refused(received.status, _error_body(received, self.server))
 
 
 def all_tenants(client: Client) -> list[TenantRow]:
@@ -269,6 +311,16 @@ class _Points(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    method: str
+    path: tuple[str, ...]  # below /v1
+    query: Mapping[str, _Query] = field(default_factory=dict)
+    content: bytes | None = None  # JSON
+    headers: Mapping[str, str] = field(default_factory=dict)  # beside, or instead of, those of every request
+    read_s: float = _READ_S  # of silence
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
     content: bytes
@@ -296,16 +348,6 @@ def is_plain(server: str) -> bool:
         return True
 
 
-def _content(answer: requests.Response) -> bytes:
-    chunks, length = [], 0
-    for chunk in answer.iter_content(64 << 10):
-        length += len(chunk)
-        if length > _MOST_BYTES:
-            raise ValueError(f"the answer is larger than {_MOST_BYTES} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def _as_query(value: _Query) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -314,7 +356,7 @@ def _read(kind: type[_Kind], answer: _Answer) -> _Kind:
     try:
         return msgspec.json.decode(answer.content, type=kind)
     except (msgspec.DecodeError, RecursionError) as error:
-        said = _one_line(str(error))
+        said = one_line(str(error))
         raise Unreachable(f"the answer is not one of a Hookcell server of this version: {said}") from None
 
 
@@ -327,44 +369,3 @@ def _error_body(answer: _Answer, server: str) -> Mapping[str, Any]:
         return body
     https = ", or write https:// if it speaks that" if server.startswith("http://") else ""
     return {"message": f"{server} answers, but not as a Hookcell server does; check the address{https}"}
-
-
-def _why(server: str, ca_file: str | None, error: Exception) -> str:
-    """What to look at, by how it failed."""
-    if isinstance(error, requests.exceptions.SSLError):
-        ways = "--ca-file or HOOKCELL_CA_FILE names the authority that signed its certificate"
-        return f"{server}: its certificate is not trusted, or it speaks no TLS; {ways}: {_innermost(error)}"
-    if isinstance(error, requests.exceptions.Timeout):
-        return f"{server} does not answer in time; is the address right (--server, HOOKCELL_SERVER)?"
-    if isinstance(error, requests.exceptions.ConnectionError):
-        ways = "is it running (`hookcell serve`), and the address right (--server, HOOKCELL_SERVER)?"
-        return f"{server} cannot be reached: {_innermost(error)}; {_maybe_https(server, error)}{ways}"
-    if ca_file and isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        return f"--ca-file {ca_file!r} cannot be used: {_innermost(error)}"
-    return f"{server} cannot be asked: {_innermost(error)}"
-
-
-def _maybe_https(server: str, error: Exception) -> str:
-    """A hint, where somebody was there and hung up on plain HTTP, or answered with what is none."""
-    hung_up = bool(error.args) and isinstance(error.args[0], urllib3.exceptions.ProtocolError)
-    if not hung_up or not server.startswith("http://"):
-        return ""
-    return f"it may speak https: try https://{server.removeprefix('http://')}; "
-
-
-def _innermost(error: BaseException) -> str:
-    """What the system said, without the wrapping of the libraries."""
-    reason, below = error, _below(error)
-    while below is not None:
-        reason, below = below, _below(below)
-    return _one_line(getattr(reason, "strerror", None) or reason)
-
-
-def _below(error: BaseException) -> BaseException | None:
-    """What it wraps: as its reason, as its first argument, or as its cause."""
-    inner = (getattr(error, "reason", None), error.args[0] if error.args else None, error.__cause__)
-    return next((each for each in inner if isinstance(each, BaseException)), None)
-
-
-def _one_line(said: object) -> str:
-    return " ".join(str(said).split())[:_SAID_CHARS]

@@ -56,7 +56,7 @@ class Config(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     source_bytes: Annotated[int, Field(ge=1, le=1 << 20)] = 100_000  # of a hook's file
-    arguments_bytes: Annotated[int, Field(ge=2, le=JOB_BYTES // 2)] = 1 << 20  # JSON of an invocation's arguments
+    arguments_bytes: Annotated[int, Field(ge=2, le=JOB_BYTES // 4)] = 1 << 20  # JSON of an invocation's arguments
     result_bytes: Annotated[int, Field(ge=2, le=REPLY_BYTES // 2)] = 256 << 10  # JSON of what cb() was given
     log_bytes: Annotated[int, Field(ge=0, le=1 << 20)] = 64 << 10  # all log events of one execution, then a mark
     wall_ms: Annotated[int, Field(ge=1, le=600_000)] = 20_000  # from job sent to outcome received
@@ -68,7 +68,7 @@ class Config(BaseSettings):
     workers: Positive = 32  # processes at most, the reserve included
     workers_per_tenant: Positive = 8  # of those, at most for one tenant
     reserve: NotNegative = 4  # blank locked-down workers kept waiting
-    waiting: NotNegative = 256  # callers that may wait for a worker; one more is refused
+    waiting: NotNegative = 256  # callers that may wait for a worker; of one more, the longest line's last is refused
     wait_ms: Positive = 5_000  # and how long each may wait
     worker_jobs: Positive = 10_000  # a worker is replaced after so many jobs
     worker_age_s: Positive = 3_600  # after so long
@@ -84,7 +84,7 @@ class Config(BaseSettings):
     egress_ca_file: str | None = None  # PEM: certificate authorities that are trusted beside the public ones
     egress_calls: NotNegative = 20  # of one job
     egress_request_bytes: Annotated[int, Field(ge=0, le=REPLY_BYTES // 2)] = 1 << 20  # of a request's body
-    egress_response_bytes: Annotated[int, Field(ge=0, le=JOB_BYTES // 4 * 3)] = 2 << 20  # of a response's, decoded
+    egress_response_bytes: Annotated[int, Field(ge=0, le=JOB_BYTES // 8 * 3)] = 2 << 20  # of a response's, decoded
     egress_exchange_ms: Positive = 10_000  # of one call, all in all
     egress_at_once: Positive = 16  # calls of one tenant under way
     egress_keep_bodies: Literal["none", "errors", "all"] = "none"  # in the record of a call
@@ -103,6 +103,15 @@ class Config(BaseSettings):
     log_events: Positive = 100_000  # and so many of them
     api_per_second: Annotated[int, Field(ge=1, le=100_000)] = 50  # requests of one tenant to the management API
     failed_logins_per_minute: Positive = 30  # of one address
+
+    jobs_at_once: Positive = 64  # invocations of one tenant under way
+    queued_jobs: Positive = 100_000  # invocations of one tenant in the queue
+    calls_per_minute: Positive = 60_000  # invocations of one tenant
+    lease_ms: Annotated[int, Field(ge=500)] = 30_000  # an engine that is silent for so long has lost its jobs
+    most_attempts: Annotated[int, Field(ge=1, le=100)] = 5  # of an invocation whose engine or worker was lost
+    execution_days: Positive = 30  # executions that have ended are kept so long
+    executions: Positive = 100_000  # and so many of a tenant
+    points: str | None = None  # folder of the operator's own extensibility points, YAML
 
     worker_uid: Annotated[int, Field(ge=1, le=2**31)] = 61_061  # whom workers become under an engine run by root
     allow_missing_layers: Annotated[frozenset[str], NoDecode, BeforeValidator(_as_list)] = (

@@ -12,12 +12,12 @@ from typing import Literal
 
 from engine.difference import Work, unified
 from engine.errors import BadInput
-from tenants.records import Hook, Mode
+from tenants.records import Hook, Mode, Retry
 
 Action = Literal["create", "update", "delete", "unchanged"]
 
 _WORK_STEPS = 4_000_000  # of all diffs of one plan together
-_FIELDS = ("script", "dependencies", "enabled", "order", "mode")
+_FIELDS = ("script", "dependencies", "enabled", "order", "mode", "retry")
 
 
 class BadDeployment(BadInput):
@@ -36,6 +36,7 @@ class Wanted:
     enabled: bool = True
     order: int = 0
     mode: Mode | None = None  # None: as its tenant
+    retry: Retry = field(default_factory=Retry)
     dependencies: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -139,8 +140,8 @@ def _differing(wanted: Wanted, hook: Hook) -> tuple[str, ...]:
             f"the hook {hook.name!r} is one of {hook.trigger_id}, and a hook keeps its point; "
             f"give the one for {wanted.trigger_id} another name, or delete the old one first"
         )
-    before = (hook.version.source, dict(hook.version.dependencies), hook.enabled, hook.order, hook.mode)
-    after = (wanted.script, dict(wanted.dependencies), wanted.enabled, wanted.order, wanted.mode)
+    before = (hook.version.source, dict(hook.version.dependencies), hook.enabled, hook.order, hook.mode, hook.retry)
+    after = (wanted.script, dict(wanted.dependencies), wanted.enabled, wanted.order, wanted.mode, wanted.retry)
     return tuple(name for name, old, new in zip(_FIELDS, before, after, strict=True) if old != new)
 
 

@@ -11,6 +11,7 @@
     ├── EngineClosed              no: it is draining or has ended
     ├── LayerMissing              no: it refuses to start
     └── SandboxFailed             yes: a worker could not be made; the next call tries again
+        └── SandboxLost           yes: the zygote ended while the hook ran; another one takes over
 
 The class docstring is the default message; `status` and `code` are what HTTP answers.
 """
@@ -97,3 +98,7 @@ class SandboxFailed(EngineError):
 
     status = 503
     code = "sandbox_failed"
+
+
+class SandboxLost(SandboxFailed):
+    """The sandbox ended while the hook ran."""

@@ -1,6 +1,7 @@
 """The values of a hook's secrets, taken out of whatever is told or kept of its runs and calls.
 
-Not out of the result: that is what the caller asked for. A secret is looked for as it is and as it is written
+Not out of the result that the caller gets: that is what it asked for; but out of the one that is stored. A secret is
+looked for as it is and as it is written
 elsewhere: in URLs and forms, in JSON, in HTML, within base64 (also of a longer text, such as a name and password). What
 a hook writes in a way of its own is not found.
 """
@@ -23,9 +24,12 @@ import msgspec
 from engine.egress import urls
 from engine.egress.refusals import Refused
 from engine.outcome import Outcome
-from sandbox.wire import Headers
+from sandbox.wire import Headers, is_json
 
 MASK = "***"
+_ALL_MASKED = msgspec.json.encode(MASK)
+_LONG_BYTES = 4 << 10  # of JSON: more is not looked at value by value, which would hold others up
+_STORED_BYTES = 16 << 10  # of a result that is looked through on the event loop
 _KEPT_BYTES = 16 << 20  # of forms, of the hooks that ran last
 _LEAST_CHARS = 3  # a shorter text is no secret, and stands everywhere
 _LEAST_BASE64 = 6  # characters: as many bits as a hundred million guesses
@@ -49,10 +53,14 @@ _AS_SENT = "!#$%&'()*+,/:;=?@[]~"  # what requests leaves as it is in a URL
 
 
 class Mask:
-    """Takes the values of one hook's secrets out of texts. False when there are none."""
+    """Takes the values of one hook's secrets out of texts. False when there are none.
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    `brief`: they come with one call, and are forgotten with it.
+    """
+
+    def __init__(self, secrets: Iterable[str], *, brief: bool = False) -> None:
         self._values = tuple(value for value in secrets if len(value) >= _LEAST_CHARS)
+        self._own = _made_forms(self._values) if brief else None
 
     def __bool__(self) -> bool:
         return bool(self._values)
@@ -89,20 +97,27 @@ class Mask:
             (self.text(name), MASK if name.lower() in _SECRET_HEADERS else self.text(value)) for name, value in headers
         )
 
-    def json(self, raw: bytes) -> bytes:
-        """JSON without them in its texts and numbers, at any depth; the names of fields stay."""
+    def json(self, raw: bytes, *, names: bool = False) -> bytes:
+        """JSON without them in its texts and numbers, at any depth; the names of fields stay, unless `names`."""
 
         def mask(found: re.Match[bytes]) -> bytes:
-            if found["field"]:
+            if found["field"] and not names:
                 return found[0]
             text = found[0].decode() if found["number"] else msgspec.json.decode(found["text"])
             masked = self.text(text)
-            return found[0] if masked == text else msgspec.json.encode(masked)
+            return found[0] if masked == text else msgspec.json.encode(masked) + (found["field"] or b"")
 
         return _JSON_VALUE.sub(mask, raw)
 
+    def stored(self, raw: bytes) -> bytes:
+        """JSON as it may be stored: without them, also in the names of fields. What is long is masked as one text."""
+        if len(raw) <= _LONG_BYTES:
+            return self.json(raw, names=True)
+        masked = self.body(raw, len(raw))
+        return masked if is_json(masked) else _ALL_MASKED  # it went beyond a text
+
     def _forms(self) -> _Forms:
-        return _all_forms(self._values)
+        return self._own or _all_forms(self._values)
 
 
 def masked(outcome: Outcome, mask: Mask) -> Outcome:
@@ -119,6 +134,13 @@ def masked(outcome: Outcome, mask: Mask) -> Outcome:
     )
 
 
+def storable_result(raw: bytes, mask: Mask) -> bytes:
+    """JSON of a result as it is stored. What is too long to be looked through beside other work is masked whole."""
+    if not mask:
+        return raw
+    return mask.stored(raw) if len(raw) <= _STORED_BYTES else _ALL_MASKED
+
+
 @dataclass(frozen=True, slots=True)
 class _Forms:
     """Each value in each form; longest first, so that none masks a part of another."""
@@ -131,6 +153,10 @@ class _Forms:
 
 @cachetools.cached(cachetools.LRUCache(_KEPT_BYTES, lambda forms: sum(map(len, forms.raws)) * 3 + 1024), lock=Lock())
 def _all_forms(values: tuple[str, ...]) -> _Forms:
+    return _made_forms(values)
+
+
+def _made_forms(values: tuple[str, ...]) -> _Forms:
     texts = sorted({form for value in values for form in _forms(value)}, key=len, reverse=True)
     raws = [text.encode("utf-8", "surrogatepass") for text in texts]
     return _Forms(texts, raws, [-len(text) for text in texts], max(map(len, raws), default=0))

@@ -1,8 +1,8 @@
 """The ready workers, and the right to use one: a lease.
 
 A reserve of blank, locked-down workers waits, so that no caller waits for fork or lockdown. The first lease makes a
-worker its tenant's for the rest of its life. What is started and ended is decided in plain functions over the pool's
-own lists; the forking itself happens in tasks that the pool owns.
+worker its tenant's for the rest of its life. Who waits is served by waiters.py, in turn. What is started and
+ended is decided in plain functions over the pool's own lists; the forking itself happens in tasks that the pool owns.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from engine.errors import EngineClosed, EngineError, PoolBusy
 from engine.spawner import Spawner
+from engine.waiters import Waiter, Waiters
 from engine.worker import Worker
 
 _SWEEP_S = 1.0
 _MOST_FORKS = 16  # under way at once: more would wait in the zygote's socket
+_PATIENCE_S = 0.05  # of who waits for a place, with tenants that have one and always another job for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +41,8 @@ class PoolSize:
     drain_ms: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiter:
-    tenant: str
-    reuse: bool
-    given: asyncio.Future[Worker]
+class Overdue(Exception):
+    """The caller's own time was up before there was a worker."""
 
 
 class Pool:
@@ -55,7 +54,7 @@ class Pool:
         self._reserve: deque[Worker] = deque()
         self._idle: list[Worker] = []  # a tenant's, between jobs; longest idle first
         self._leased: set[Worker] = set()
-        self._waiters: deque[_Waiter] = deque()
+        self._waiters = Waiters()
         self._forks: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
         self._closed = False
@@ -69,16 +68,18 @@ class Pool:
         self._settle()
 
     @contextlib.asynccontextmanager
-    async def lease(self, tenant: str, *, reuse: bool) -> AsyncIterator[Worker]:
+    async def lease(self, tenant: str, *, reuse: bool, until: float | None = None) -> AsyncIterator[Worker]:
         """A worker for one tenant's next job. With `reuse` it may have done that tenant's jobs before, and will again.
 
-        Raises PoolBusy when it cannot be had in time, EngineClosed when the pool drains, SandboxFailed.
+        `until`: the time of the event loop's clock at which the caller has no use for it any more.
+        Raises PoolBusy when it cannot be had in time, Overdue when that is over first, EngineClosed when the pool
+        drains, SandboxFailed.
         """
         if self._closed:
             raise EngineClosed
-        worker = self._pick(tenant, reuse=reuse) if not self._waiters else None
+        worker = self._pick_at_once(tenant, reuse=reuse)
         if worker is None:
-            worker = await self._wait(tenant, reuse=reuse)
+            worker = await self._wait(tenant, reuse=reuse, until=until)
         else:
             self._lend(worker, tenant)
             self._settle()
@@ -87,11 +88,20 @@ class Pool:
         finally:
             self._give_back(worker, reuse=reuse)
 
+    def hurry(self) -> None:
+        """Take no new job, and end those under way: whoever waits for one gets EngineClosed."""
+        self._close()
+        for worker in self._leased:
+            worker.kill()
+
+    def _close(self) -> None:
+        self._closed = True
+        while len(self._waiters):
+            self._fail_waiter(EngineClosed())
+
     async def drain(self) -> None:
         """Take no new job, let those under way end for `drain_ms`, then end every worker."""
-        self._closed = True
-        while self._waiters:
-            self._fail_waiter(EngineClosed())
+        self._close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._size.drain_ms / 1000):
                 while self._leased:
@@ -120,13 +130,16 @@ class Pool:
             "waiting": len(self._waiters),
         }
 
+    def _pick_at_once(self, tenant: str, *, reuse: bool) -> Worker | None:
+        """A worker for who has just come: blank ones are for those who wait already."""
+        if not len(self._waiters):
+            return self._pick(tenant, reuse=reuse)
+        return self._pick_idle(tenant) if reuse and tenant not in self._waiters else None
+
     def _pick(self, tenant: str, *, reuse: bool) -> Worker | None:
         """A worker that is ready now, taken out of its list."""
-        if reuse:
-            for worker in reversed(self._idle):
-                if worker.tenant == tenant and self._usable(worker):
-                    self._idle.remove(worker)
-                    return worker
+        if reuse and (worker := self._pick_idle(tenant)):
+            return worker
         if not self._reserve or (self._at_bound(tenant) and not self._evict(tenant)):
             return None
         while self._reserve:
@@ -136,32 +149,48 @@ class Pool:
             worker.kill()
         return None
 
+    def _pick_idle(self, tenant: str) -> Worker | None:
+        for worker in reversed(self._idle):
+            if worker.tenant == tenant and self._usable(worker):
+                self._idle.remove(worker)
+                return worker
+        return None
+
     def _lend(self, worker: Worker, tenant: str) -> None:
         worker.tenant = tenant
         self._leased.add(worker)
 
-    async def _wait(self, tenant: str, *, reuse: bool) -> Worker:
-        waiter = _Waiter(tenant, reuse, asyncio.get_running_loop().create_future())
-        self._waiters.append(waiter)
+    async def _wait(self, tenant: str, *, reuse: bool, until: float | None) -> Worker:
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + self._size.wait_ms / 1000
+        waiter = Waiter(tenant, reuse, loop.create_future())
+        self._waiters.add(waiter)
         self._settle()
-        if len(self._waiters) > self._size.waiting and not waiter.given.done():
-            self._waiters.remove(waiter)
-            raise PoolBusy(f"{len(self._waiters)} callers wait for a worker already; try again later")
+        if len(self._waiters) > self._size.waiting:
+            self._refuse(self._waiters.last_of_longest(waiter))
         try:
-            async with asyncio.timeout(self._size.wait_ms / 1000):
+            async with asyncio.timeout_at(latest if until is None else min(latest, until)):
                 return await waiter.given
         except TimeoutError:
             self._leave(waiter)
+            if until is not None and until < latest:
+                raise Overdue from None
             raise PoolBusy(f"no worker was free within {self._size.wait_ms} ms; try again later") from None
         except asyncio.CancelledError:
             self._leave(waiter)
             raise
 
-    def _leave(self, waiter: _Waiter) -> None:
+    def _refuse(self, waiter: Waiter) -> None:
+        self._waiters.remove(waiter)
+        if not waiter.given.done():
+            said = f"{self._size.waiting} callers wait for a worker already; try again later"
+            waiter.given.set_exception(PoolBusy(said))
+
+    def _leave(self, waiter: Waiter) -> None:
         """The caller is gone. A worker given to it at the same moment goes back."""
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
-        elif not waiter.given.cancelled() and waiter.given.exception() is None:
+        if self._waiters.remove(waiter) or waiter.given.cancelled():
+            return
+        if waiter.given.exception() is None:
             self._give_back(waiter.given.result(), reuse=waiter.reuse)
 
     def _give_back(self, worker: Worker, *, reuse: bool) -> None:
@@ -201,26 +230,63 @@ class Pool:
 
     def _settle(self) -> None:
         """Serve whom we can, then start what is missing. After every change."""
-        for waiter in [waiter for waiter in self._waiters if not waiter.given.done()]:
-            worker = self._pick(waiter.tenant, reuse=waiter.reuse)
-            if worker is not None:
-                self._waiters.remove(waiter)
-                self._lend(worker, waiter.tenant)
-                waiter.given.set_result(worker)
+        if len(self._waiters):
+            self._clear_places()
+        while self._serve():
+            pass
         if not self._closed:
             for _ in range(self._missing()):
                 fork = asyncio.create_task(self._fork())
                 self._forks.add(fork)
                 fork.add_done_callback(self._forks.discard)
 
+    def _clear_places(self) -> None:
+        """End idle workers, whose tenants would use them again at once, for those who have waited for a place too long.
+
+        A process is started anew for each of them: that is why they have to be a little patient.
+        """
+        with_idle = {worker.tenant for worker in self._idle}
+        before = time.monotonic() - _PATIENCE_S
+        places = self._size.workers - len(self._leased) - len(self._idle)
+        for waiter in self._waiters.firsts() if self._idle else ():
+            if waiter.since < before and waiter.tenant not in with_idle and not self._at_bound(waiter.tenant):
+                places -= 1
+                if places < 0 and not self._evict(None):
+                    return
+
+    def _serve(self) -> bool:
+        """Give one worker to each tenant that waits and can have one. False: there was none for anybody."""
+        served = False
+        for waiter in self._waiters.firsts():
+            worker = self._pick(waiter.tenant, reuse=waiter.reuse)
+            if worker is not None:
+                self._waiters.serve(waiter)
+                self._lend(worker, waiter.tenant)
+                waiter.given.set_result(worker)
+                served = True
+        return served
+
     def _missing(self) -> int:
         """How many workers to start now: the reserve and one for each who waits, within the bound."""
-        waiting = sum(not self._at_bound(waiter.tenant) or self._evict(waiter.tenant) for waiter in self._waiters)
+        waiting = self._wanted()
         wanted = self._size.reserve + waiting - len(self._reserve) - len(self._forks)
         room = self._size.workers - self._total()
         while room < min(wanted, waiting) and self._evict(None):
             room += 1
         return max(min(wanted, room, _MOST_FORKS - len(self._forks)), 0)
+
+    def _wanted(self) -> int:
+        """How many of those who wait may have a worker beside those that their tenants have."""
+        if not len(self._waiters):
+            return 0
+        has = Counter(worker.tenant for worker in (*self._leased, *self._idle))
+        wanted = 0
+        for tenant, waiting in self._waiters.numbers().items():
+            room = max(self._size.workers_per_tenant - has[tenant], 0)
+            while room < waiting and self._evict(tenant):
+                room += 1
+            wanted += min(room, waiting)
+        return wanted
 
     def _total(self) -> int:
         return len(self._reserve) + len(self._idle) + len(self._leased) + len(self._forks)
@@ -235,10 +301,9 @@ class Pool:
         asyncio.get_running_loop().call_soon(self._settle)
 
     def _fail_waiter(self, error: EngineError) -> None:
-        if self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.given.done():
-                waiter.given.set_exception(error)
+        if firsts := self._waiters.firsts():
+            self._waiters.remove(firsts[0])
+            firsts[0].given.set_exception(error)
 
     async def _sweep(self) -> None:
         while True:

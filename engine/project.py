@@ -8,6 +8,11 @@ hooks:
     enabled: true                  # absent: true
     order: 0                       # ascending, where the tenant has multiple_hooks; absent: 0
     mode: invocation               # or tenant; absent: as the tenant's setting
+    retry:                         # of a non-blocking point; absent: one attempt
+      attempts: 5                  # all in all
+      on: [timeout, raised]        # ends that are tried again; absent: every end but no_callback and bad_result
+      first_ms: 1000               # before the second attempt; then twice that, and so on
+      most_ms: 60000               # between two
     dependencies: [requests]       # or a mapping {requests: "2.32"}; absent: none
 
 Every fault of a file is reported at once, with its line. There are no aliases: a small file cannot become a large one.
@@ -15,29 +20,30 @@ Every fault of a file is reported at once, with its line. There are no aliases: 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, get_args
 
 import yaml
 
 from engine.errors import BadInput
-from tenants.records import Mode
+from engine.fields import Fields, Loader, found, kind_of, line_of, nearest
+from tenants.records import Mode, Retry, RetryOn
 
 FILE = "tenant.yaml"
 MOST_BYTES = 256 << 10  # of tenant.yaml
 SOURCE_BYTES = 1 << 20  # of a hook's file: the most that a server can be set to take
-MOST_ORDER = 1_000_000  # either way: the server's own bound
+MOST_ORDER = 1_000_000  # either way; this bound and the next two are the server's own
+MOST_ATTEMPTS = 20
+MOST_RETRY_MS = 86_400_000
 MOST_FAULTS = 50  # shown
 
 _HOOK_NAME = re.compile(r"[a-zA-Z0-9]([ \-a-zA-Z0-9]*[a-zA-Z0-9])?")  # Source: AUTH0.md section 4.2
 _TENANT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
-_Plain = TypeVar("_Plain", bool, int)
-
+_ENDS: tuple[RetryOn, ...] = get_args(RetryOn)
 _MODES: dict[str, Mode] = {"tenant": "tenant", "invocation": "invocation"}
 
 
@@ -58,6 +64,7 @@ class SourceFile:
     enabled: bool = True
     order: int = 0
     mode: Mode | None = None
+    retry: Retry = field(default_factory=Retry)
     dependencies: Mapping[str, str] = field(default_factory=dict)
     line: int = 0  # of its point in tenant.yaml
 
@@ -65,7 +72,8 @@ class SourceFile:
         """What a deployment says of it."""
         body: dict[str, Any] = {"name": self.name, "trigger_id": self.point, "script": self.source}
         body |= {"enabled": self.enabled, "order": self.order, "dependencies": dict(self.dependencies)}
-        return body if self.mode is None else body | {"mode": self.mode}
+        body |= {} if self.mode is None else {"mode": self.mode}
+        return body if self.retry == Retry() else body | {"retry": asdict(self.retry)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +102,7 @@ def check_points(folder: Path, project: Project, known: Iterable[str]) -> None:
     strangers = [hook for hook in project.hooks if hook.point not in known]
     if strangers:
         said = "there is no extensibility point {!r}{}"
-        faults = [(hook.line, said.format(hook.point, _nearest(hook.point, known))) for hook in strangers]
+        faults = [(hook.line, said.format(hook.point, nearest(hook.point, known))) for hook in strangers]
         raise BadProject(_told(folder / FILE, faults))
 
 
@@ -112,6 +120,8 @@ def _as_yaml(hook: SourceFile) -> dict[str, Any]:
         said["order"] = hook.order
     if hook.mode is not None:
         said["mode"] = hook.mode
+    if hook.retry != Retry():
+        said["retry"] = asdict(hook.retry) | {"on": list(hook.retry.on)}
     if hook.dependencies:
         versions = dict(hook.dependencies)
         said["dependencies"] = versions if any(versions.values()) else list(versions)
@@ -159,22 +169,6 @@ def _told(path: Path, faults: list[tuple[int, str]]) -> str:
     return "\n".join(lines[:MOST_FAULTS] + more)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
-
-
-class _Loader(yaml.SafeLoader):
-    """Nodes with their lines, and no aliases: a bomb is made of them."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "write it out; aliases are not read here", mark)
-        return super().compose_node(parent, index)
-
-
 def _compose(path: Path) -> yaml.Node | None:
     try:
         with path.open("rb") as file:
@@ -186,7 +180,7 @@ def _compose(path: Path) -> yaml.Node | None:
     if len(raw) > MOST_BYTES:
         raise BadProject(f"{path}: it is larger than {MOST_BYTES} bytes")
     try:
-        return yaml.compose(raw.decode("utf-8-sig"), _Loader)
+        return yaml.compose(raw.decode("utf-8-sig"), Loader)
     except UnicodeDecodeError:
         raise BadProject(f"{path}: it is not UTF-8") from None
     except yaml.MarkedYAMLError as error:
@@ -200,166 +194,117 @@ def _compose(path: Path) -> yaml.Node | None:
 
 
 _FIELDS = ("tenant", "hooks")
-_HOOK_FIELDS = ("name", "point", "source", "enabled", "order", "mode", "dependencies")
-_KINDS = {"str": "a text", "int": "a number", "float": "a number", "bool": "true or false", "null": "nothing"}
+_HOOK_FIELDS = ("name", "point", "source", "enabled", "order", "mode", "retry", "dependencies")
+_RETRY_FIELDS = tuple(Retry.__dataclass_fields__)
 
 
-class _Reader:
+class _Reader(Fields):
     """Makes a Project of YAML nodes, and notes every fault that it meets."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
-        self.faults: list[tuple[int, str]] = []
 
     def project(self, root: yaml.Node) -> Project:
-        fields = self._mapping(root, "the file", _FIELDS)
-        tenant = self._text(fields, "tenant", "tenant")
+        fields = self.mapping(root, "the file", _FIELDS)
+        tenant = self.text(fields, "tenant", "tenant")
         if tenant and not _TENANT_NAME.fullmatch(tenant):
-            self._fault(fields["tenant"], f"tenant: {tenant!r:.100} is no tenant's name (a to z, 0 to 9, hyphens)")
+            self.fault(fields["tenant"], f"tenant: {tenant!r:.100} is no tenant's name (a to z, 0 to 9, hyphens)")
         if "hooks" not in fields:
-            self._fault(root, "hooks: they are missing; write `hooks: []` for a tenant without hooks")
-        nodes = self._items(fields.get("hooks"), "hooks")
+            self.fault(root, "hooks: they are missing; write `hooks: []` for a tenant without hooks")
+        nodes = self.items(fields.get("hooks"), "hooks")
         hooks = tuple(self._hook(node, f"hooks[{index}]") for index, node in enumerate(nodes))
         self._check_unique(hooks, nodes)
         return Project(tenant=tenant or None, hooks=hooks)
 
     def _hook(self, node: yaml.Node, where: str) -> SourceFile:
-        fields = self._mapping(node, where, _HOOK_FIELDS)
+        fields = self.mapping(node, where, _HOOK_FIELDS)
         if isinstance(node, yaml.MappingNode):
             for name in ("name", "point", "source"):
                 if name not in fields:
-                    self._fault(node, f"{where}.{name}: it is missing")
-        path = self._text(fields, "source", f"{where}.source")
+                    self.fault(node, f"{where}.{name}: it is missing")
+        path = self.text(fields, "source", f"{where}.source")
         return SourceFile(
             name=self._name(fields, where),
-            point=self._text(fields, "point", f"{where}.point"),
+            point=self.text(fields, "point", f"{where}.point"),
             path=path,
             source=self._source(fields["source"], path, where) if path else "",
-            enabled=self._value(fields, "enabled", where, True),
+            enabled=self.value(fields, "enabled", where, True),
             order=self._order(fields, where),
             mode=self._mode(fields, where),
+            retry=self._retry(fields.get("retry"), f"{where}.retry"),
             dependencies=self._dependencies(fields.get("dependencies"), f"{where}.dependencies"),
-            line=_line(fields.get("point", node)),
+            line=line_of(fields.get("point", node)),
         )
 
     def _name(self, fields: dict[str, yaml.Node], where: str) -> str:
-        name = self._text(fields, "name", f"{where}.name")
+        name = self.text(fields, "name", f"{where}.name")
         if name and not _HOOK_NAME.fullmatch(name):
             allowed = "letters, digits, spaces and hyphens, and at both ends a letter or digit"
-            self._fault(fields["name"], f"{where}.name: {name!r:.100} is no name of a hook: {allowed}")
+            self.fault(fields["name"], f"{where}.name: {name!r:.100} is no name of a hook: {allowed}")
         return name
 
     def _mode(self, fields: dict[str, yaml.Node], where: str) -> Mode | None:
-        if "mode" not in fields or _kind(fields["mode"]) == "null":
+        if "mode" not in fields or kind_of(fields["mode"]) == "null":
             return None
-        mode = self._text(fields, "mode", f"{where}.mode")
+        mode = self.text(fields, "mode", f"{where}.mode")
         if mode and mode not in _MODES:
-            self._fault(fields["mode"], f"{where}.mode: found {mode!r:.100}; it is tenant or invocation")
+            self.fault(fields["mode"], f"{where}.mode: found {mode!r:.100}; it is tenant or invocation")
         return _MODES.get(mode)
 
+    def _retry(self, node: yaml.Node | None, where: str) -> Retry:
+        plain = Retry()
+        if node is None or kind_of(node) == "null":
+            return plain
+        fields = self.mapping(node, where, _RETRY_FIELDS)
+        return Retry(
+            attempts=self._count(fields, "attempts", where, plain.attempts, MOST_ATTEMPTS),
+            on=self._ends(fields.get("on"), f"{where}.on") if "on" in fields else plain.on,
+            first_ms=self._count(fields, "first_ms", where, plain.first_ms, MOST_RETRY_MS),
+            most_ms=self._count(fields, "most_ms", where, plain.most_ms, MOST_RETRY_MS),
+        )
+
+    def _ends(self, node: yaml.Node | None, where: str) -> tuple[RetryOn, ...]:
+        """In one order, each once, as the server keeps them."""
+        items = {f"{index}": item for index, item in enumerate(self.items(node, where))}
+        names = {self.text(items, index, f"{where}[{index}]"): item for index, item in items.items()}
+        for name, item in names.items():
+            if name and name not in _ENDS:
+                self.fault(item, f"{where}: {name!r:.100} is no end{nearest(name, _ENDS)}")
+        return tuple(end for end in _ENDS if end in names)
+
+    def _count(self, fields: dict[str, yaml.Node], name: str, where: str, default: int, most: int) -> int:
+        count = self.value(fields, name, where, default)
+        if 1 <= count <= most:
+            return count
+        self.fault(fields[name], f"{where}.{name}: found {found(fields[name])}; it is 1 to {most}")
+        return default
+
     def _order(self, fields: dict[str, yaml.Node], where: str) -> int:
-        order = self._value(fields, "order", where, 0)
+        order = self.value(fields, "order", where, 0)
         if abs(order) <= MOST_ORDER:
             return order
-        self._fault(fields["order"], f"{where}.order: found {_found(fields['order'])}; the most is {MOST_ORDER}")
+        self.fault(fields["order"], f"{where}.order: found {found(fields['order'])}; the most is {MOST_ORDER}")
         return 0
 
     def _source(self, node: yaml.Node, path: str, where: str) -> str:
         try:
             return read_text(within(self.folder, path))
         except ValueError as error:
-            self._fault(node, f"{where}.source: {path!r:.200}: {error}")
+            self.fault(node, f"{where}.source: {path!r:.200}: {error}")
             return ""
 
     def _dependencies(self, node: yaml.Node | None, where: str) -> dict[str, str]:
         if isinstance(node, yaml.MappingNode):
-            fields = self._mapping(node, where)
-            return {name: self._text(fields, name, f"{where}.{name}") for name in fields}
-        items = self._items(node, where, "a list of modules, or a mapping of modules to versions")
+            fields = self.mapping(node, where)
+            return {name: self.text(fields, name, f"{where}.{name}") for name in fields}
+        items = self.items(node, where, "a list of modules, or a mapping of modules to versions")
         named = {f"{index}": item for index, item in enumerate(items)}
-        return {self._text(named, index, f"{where}[{index}]"): "" for index in named}
-
-    def _mapping(self, node: yaml.Node, where: str, known: tuple[str, ...] = ()) -> dict[str, yaml.Node]:
-        """The fields of a mapping; of those that are `known`, where that is said."""
-        if not isinstance(node, yaml.MappingNode):
-            names = f" of {', '.join(known)}" if known else ""
-            self._fault(node, f"{where}: found {_found(node)}; it is a mapping{names}")
-            return {}
-        fields: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else ""
-            if name in fields:
-                self._fault(key, f"{where}: {name!r:.100} stands there twice")
-            elif known and name not in known:
-                self._fault(key, f"{where}: {name!r:.100} is no field{_nearest(name, known)}")
-            elif not name:
-                self._fault(key, f"{where}: found {_found(key)} as a name")
-            else:
-                fields[name] = value
-        return fields
-
-    def _items(self, node: yaml.Node | None, where: str, wanted: str = "a list") -> list[yaml.Node]:
-        if node is None:
-            return []
-        if isinstance(node, yaml.SequenceNode):
-            return list(node.value)
-        self._fault(node, f"{where}: found {_found(node)}; it is {wanted}")
-        return []
-
-    def _text(self, fields: dict[str, yaml.Node], name: str, where: str) -> str:
-        """The text of a field; empty where there is none, which is a fault unless the field is absent."""
-        node = fields.get(name)
-        if node is None:
-            return ""
-        if _kind(node) not in ("str", "timestamp"):
-            quotes = ", in quotes if need be" if isinstance(node, yaml.ScalarNode) else ""
-            self._fault(node, f"{where}: found {_found(node)}; it is a text{quotes}")
-            return ""
-        text = str(node.value)
-        if not text and ".dependencies." not in where:  # a version may be empty
-            self._fault(node, f"{where}: it is empty")
-        return text
-
-    def _value(self, fields: dict[str, yaml.Node], name: str, where: str, default: _Plain) -> _Plain:
-        """A number, or true or false: of the type of its default."""
-        node = fields.get(name)
-        if node is None:
-            return default
-        try:
-            value = _Loader("").construct_object(node) if _kind(node) in ("int", "bool") else None
-        except ValueError:  # more digits than Python reads
-            value = None
-        if type(value) is type(default):
-            return value
-        wanted = {bool: "true or false", int: "a whole number"}[type(default)]
-        self._fault(node, f"{where}.{name}: found {_found(node)}; it is {wanted}")
-        return default
+        return {self.text(named, index, f"{where}[{index}]"): "" for index in named}
 
     def _check_unique(self, hooks: tuple[SourceFile, ...], nodes: list[yaml.Node]) -> None:
         lines: dict[str, int] = {}
         for index, (hook, node) in enumerate(zip(hooks, nodes, strict=True)):
-            if hook.name and lines.setdefault(hook.name, _line(node)) != _line(node):
+            if hook.name and lines.setdefault(hook.name, line_of(node)) != line_of(node):
                 other = lines[hook.name]
-                self._fault(
-                    node, f"hooks[{index}].name: {hook.name!r:.100} is the name of the hook at line {other} too"
-                )
-
-    def _fault(self, node: yaml.Node, said: str) -> None:
-        self.faults.append((_line(node), said))
-
-
-def _line(node: yaml.Node) -> int:
-    line: int = node.start_mark.line
-    return line + 1
-
-
-def _kind(node: yaml.Node) -> str:
-    """'str', 'int', 'map' …: the last part of its tag."""
-    tag: str = node.tag
-    return tag.rpartition(":")[2]
-
-
-def _found(node: yaml.Node) -> str:
-    if isinstance(node, yaml.ScalarNode):
-        return _KINDS.get(_kind(node), "something else") + (f" ({node.value!r:.60})" if node.value else "")
-    return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+                self.fault(node, f"hooks[{index}].name: {hook.name!r:.100} is the name of the hook at line {other} too")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
 
 from engine.config import Config
-from tenants import log_events, register, token_rows
+from tenants import executions, log_events, register, token_rows
 from tenants.errors import Missing, StoreError
 from tenants.store import Store
 
@@ -39,7 +40,7 @@ async def _sweep_on(store: Store, config: Config) -> None:
 
 
 async def sweep(store: Store, config: Config, now_ms: int) -> None:
-    """Remove tokens that have ended, what removed tenants left, and log events that are too old or too many: all.
+    """Remove tokens that have ended, what removed tenants left, and what is too old or too many of logs and executions.
 
     Each change is a small one, and tenants are gone through in turn: other writes come between. Raises StoreError.
     """
@@ -49,6 +50,7 @@ async def sweep(store: Store, config: Config, now_ms: int) -> None:
     limits = (now_ms - config.log_days * _DAY_MS, config.log_events)
     while await _sweep_logs(store, limits):
         pass
+    await _sweep_executions(store, (now_ms - config.execution_days * _DAY_MS, config.executions))
 
 
 async def sweep_removed(store: Store, tenant_id: str) -> None:
@@ -64,3 +66,17 @@ async def _sweep_logs(store: Store, limits: tuple[int, int]) -> int:
         with contextlib.suppress(Missing):  # the tenant was removed meanwhile
             removed += await asyncio.wrap_future(store.write(tenant_id, log_events.sweep, *limits))
     return removed
+
+
+async def _sweep_executions(store: Store, limits: tuple[int, int]) -> None:
+    """All that have ended and are too old or too many, a part of each tenant's in turn."""
+    after: str | None = ""
+    while after is not None:
+        looked = store.study_all(executions.overfull, *limits, after)
+        overfull, after = await asyncio.wrap_future(looked)
+        turns = collections.deque(overfull)
+        while turns:
+            tenant_id = turns.popleft()
+            with contextlib.suppress(Missing):  # the tenant was removed meanwhile
+                if await asyncio.wrap_future(store.write(tenant_id, executions.sweep, *limits)):
+                    turns.append(tenant_id)

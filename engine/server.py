@@ -21,8 +21,11 @@ _BACKLOG = 2048
 class Server:
     """One app on one port."""
 
-    def __init__(self, config: Config, app: ASGIApp, listening: socket.socket) -> None:
+    def __init__(
+        self, config: Config, app: ASGIApp, listening: socket.socket, stopping: Callable[[], None] = lambda: None
+    ) -> None:
         self._listening = listening
+        self._stopping = stopping  # called when it is told to stop: answers without end must end
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
@@ -48,10 +51,16 @@ class Server:
         self._uvicorn.opened = opened
         await self._uvicorn.serve(sockets=[self._listening])
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._uvicorn.should_exit
+
     def stop(self) -> None:
         """Take no more requests, end those under way, return from `run`. A second time: do not wait for them."""
         self._uvicorn.force_exit = self._uvicorn.should_exit
         self._uvicorn.should_exit = True
+        self._stopping()
 
 
 class _Uvicorn(uvicorn.Server):

@@ -11,12 +11,13 @@ import asyncio
 import datetime
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 
 from engine.egress.broker import Broker
-from engine.errors import EngineClosed, SandboxFailed
+from engine.errors import EngineClosed, SandboxLost
 from engine.outcome import Cause, Finding, LogEvent, Outcome, Step, Usage
 from engine.spawner import ended
 from engine.worker import BRIEF_S, Worker, WorkerGone
@@ -68,6 +69,7 @@ class _Heard:
     """The log of one job, as far as it has come."""
 
     left: int  # bytes that may still come
+    tell: Callable[[LogEvent], None] | None = None  # is told of each as it comes
     events: list[LogEvent] = field(default_factory=list)
 
     def add(self, frame: wire.Log) -> None:
@@ -77,16 +79,30 @@ class _Heard:
             raise wire.ProtocolError("more log than the limit")
         at = datetime.datetime.fromtimestamp(min(frame.at_ms, _LAST_MS) / 1000, datetime.UTC)
         stamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self.events.append(LogEvent(level=frame.level, text=frame.text, line=frame.line, at=stamp))
+        event = LogEvent(level=frame.level, text=frame.text, line=frame.line, at=stamp)
+        self.events.append(event)
+        if self.tell is not None:
+            self.tell(event)
 
 
 _LAST_MS = 253_402_300_799_000  # the year 9999: a hostile clock may say anything
 
 
-async def run_turn(worker: Worker, job: wire.Run, grace_ms: int, broker: Broker, *, alone: bool = False) -> Outcome:
-    """How the job ended. Never raises for what the hook did; `worker.gone` tells whether it is still of use."""
+async def run_turn(
+    worker: Worker,
+    job: wire.Run,
+    grace_ms: int,
+    broker: Broker,
+    *,
+    tell: Callable[[LogEvent], None] | None = None,
+    alone: bool = False,
+) -> Outcome:
+    """How the job ended. Never raises for what the hook did; `worker.gone` tells whether it is still of use.
+
+    `tell`: is told of each log event as it comes, nothing masked.
+    """
     begun = time.perf_counter()
-    heard = _Heard(job.limits.log_bytes)
+    heard = _Heard(job.limits.log_bytes, tell)
     deadline = _Deadline(worker, job.limits.wall_ms, grace_ms)
     try:
         rest = worker.offer(job)
@@ -198,9 +214,9 @@ def _checked(done: wire.Done, worker: Worker, limits: wire.Limits) -> wire.Done:
     if (done.result is not None) != (done.status == "ok"):
         raise wire.ProtocolError("a result comes with `ok`, and only with it")
     if done.result is not None and (len(done.result) > limits.result_bytes or not wire.is_json(done.result)):
-        raise wire.ProtocolError("a result that is no JSON, or too large")
+        raise wire.ProtocolError("a result that is no JSON, or too large, or of too many values")
     if done.error is not None and not wire.is_json(done.error):
-        raise wire.ProtocolError("an error that is no JSON")
+        raise wire.ProtocolError("an error that is no JSON, or of too many values")
     if done.causes and done.status not in ("raised", "denied"):
         raise wire.ProtocolError("causes come with an error, and only with it")
     return done
@@ -262,7 +278,7 @@ def _too_costly(status: wire.Status, begun: float) -> Outcome:
 async def _explain(worker: Worker, deadline: _Deadline, limit: str) -> tuple[wire.Status, str]:
     """What a worker died of: our deadline, its fault, or the status that the zygote reports.
 
-    Raises EngineClosed when it was killed for no deed of its own, SandboxFailed when the zygote died.
+    Raises EngineClosed when it was killed for no deed of its own, SandboxLost when the zygote died.
     """
     if deadline.passed:
         return "timeout", f"no result within {limit}; the hook was inside one long operation that cannot be interrupted"
@@ -272,7 +288,7 @@ async def _explain(worker: Worker, deadline: _Deadline, limit: str) -> tuple[wir
         raise EngineClosed("the engine ended while the hook ran")
     status = await ended(worker)
     if status is None:
-        raise SandboxFailed("the sandbox ended while the hook ran")
+        raise SandboxLost
     return _protocol("the channel was closed before the end") if worker.killed else _death(status)
 
 

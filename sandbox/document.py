@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
+from sandbox import wire
 from sandbox.naming import stands_for
-
-_DEPTH = 100  # of nesting in a result: deeper is a cycle or an attack
 
 
 @stands_for("dict")
@@ -103,8 +102,8 @@ def encode(value: Any) -> bytes:
 
 def plain(value: Any, path: str, depth: int) -> Any:
     """`value` rebuilt from exact JSON types. Raises NotPlain naming the path of what does not fit."""
-    if depth > _DEPTH:
-        raise NotPlain(f"{path[:200]} is nested more than {_DEPTH} deep, or contains itself")
+    if depth > wire.DEPTH:  # a cycle or an attack
+        raise NotPlain(f"{path[:200]} is nested more than {wire.DEPTH} deep, or contains itself")
     kind = type(value)
     if kind in (str, int, bool) or value is None:
         return value

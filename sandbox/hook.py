@@ -151,11 +151,13 @@ def _furnish(own: guards.Guards, job: wire.Run, console: Console, exchange: Call
 
 
 def _webtask(job: wire.Run) -> document.Document:
-    """`context.webtask`, without tokens. Source: AUTH0.md section 2.4."""
+    """`context.webtask`, without tokens. Source: AUTH0.md section 2.4. `attempt` and `response` are ours."""
     made = document.Document
     return made(
         id=job.execution_id,
         execution_id=job.execution_id,
+        attempt=job.attempt,
+        response=document.parse(job.response),
         secrets=made(job.secrets),
         data=made(job.secrets),
         meta=made(),
@@ -176,6 +178,9 @@ def _responded(response: Any, line: int | None, result_bytes: int) -> wire.Done:
         return ended("bad_result", f"the response cannot be read: {report.describe(error)}", line=line)
     if len(result) > result_bytes:
         said = f"the response is {len(result)} bytes of JSON; the most allowed is {result_bytes}"
+        return ended("bad_result", said, line=line)
+    if wire.excess(result, wire.VALUES, wire.DEPTH + 1):
+        said = f"the response holds more than {wire.VALUES} values, the most that are allowed"
         return ended("bad_result", said, line=line)
     return ended("ok", "", result=result)
 

@@ -147,7 +147,8 @@ def as_json(name: str, message: str, error: Any) -> bytes:
         raw = document.encode(shown)
     except BaseException:  # noqa: BLE001 - the tenant's own objects may raise anything
         raw = document.encode({"name": name, "message": message})
-    return raw if len(raw) <= wire.ERROR_BYTES else document.encode({"name": name[:100], "message": "too large"})
+    large = len(raw) > wire.ERROR_BYTES or wire.excess(raw, wire.VALUES, wire.DEPTH + 1)
+    return document.encode({"name": name[:100], "message": "too large"}) if large else raw
 
 
 def _hint(error: BaseException) -> str:

@@ -13,6 +13,7 @@ A worker may be hostile: every bound below is checked before the engine looks at
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
@@ -20,7 +21,7 @@ from msgspec import Meta
 
 PREFIX_BYTES = 4  # the length prefix
 READ_BYTES = 64 << 10  # of every read buffer
-JOB_BYTES = 4 << 20  # engine → worker: 1 MiB of arguments, 2 MiB of compiled code, secrets
+JOB_BYTES = 8 << 20  # engine → worker: arguments, compiled code, what was answered before: 2 MiB each; secrets
 CODE_BYTES = 2 << 20  # of marshalled code: twenty times the largest source allowed by default
 REPLY_BYTES = 4 << 20  # worker → engine: compiled code is the largest; results have a bound of their own
 LOG_OVERHEAD_BYTES = 32  # what a log event costs beside its text, so that a million empty ones are bounded too
@@ -28,6 +29,8 @@ MESSAGE_CHARS = 4096  # of an outcome's message
 TEXT_CHARS = 1 << 20  # of one log event
 
 ERROR_BYTES = 64 << 10  # JSON of the error a hook passed on: its name, message and own fields
+VALUES = 20_000  # in one JSON document: a few bytes can be many times as much memory, and time
+DEPTH = 100  # of nesting in what a hook hands over, below its outermost object or list
 
 Status = Literal[
     "ok", "denied", "raised", "no_callback", "bad_result", "rejected", "timeout", "out_of_memory", "crashed"
@@ -95,6 +98,8 @@ class Run(Frame, frozen=True, tag="run"):
     seed: int  # of the hook's `random`, fresh for every job unless a case fixes it
     limits: Limits
     modules: tuple[str, ...] | None = None  # as `Check.modules`
+    attempt: int = 1  # of the execution, as context.webtask.attempt
+    response: bytes = b"null"  # JSON of what the hooks before it have answered, as context.webtask.response
 
 
 class Probe(Frame, frozen=True, tag="probe"):
@@ -262,12 +267,43 @@ class FrameReader:
         return bodies
 
 
+_STEPS = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")  # deeper, and up again, as signed bytes
+_NO_STEPS = bytes(set(range(256)).difference(b"[{]}"))
+
+
+def excess(raw: bytes, values: int, depth: int) -> Literal["values", "depth"] | None:
+    """What a JSON document has too much of: looked for in its bytes, before any of its values is made.
+
+    `values` in all, or objects and lists within each other. Bytes that are no JSON may have what they want: whoever
+    decodes them makes no more than was counted here before they meet the fault.
+
+    Each value but the first comes after a comma or opens something. Only where these are many are texts taken out
+    first, in which they do not count: in JSON a quotation mark behind a backslash is in a text, like the backslash.
+    """
+    if _openings(raw) + raw.count(b",") <= values and _openings(raw) <= depth:
+        return None
+    parts = raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 4 * values)
+    bare = b" ".join(parts[::2])
+    openings = _openings(bare)
+    if len(parts) > 4 * values or openings + bare.count(b",") > values:
+        return "values"
+    steps = bare.translate(_STEPS, _NO_STEPS)[: 2 * openings]
+    return "depth" if openings > depth and max(accumulate(memoryview(steps).cast("b"))) > depth else None
+
+
+def _openings(raw: bytes) -> int:
+    return raw.count(b"[") + raw.count(b"{")
+
+
 _CONTROL = bytes(range(0x20))
 
 
 def is_json(raw: bytes) -> bool:
-    """Whether `raw` is one JSON value in UTF-8 on one line: a worker's word is not taken for it."""
-    if len(raw.translate(None, _CONTROL)) != len(raw):
+    """Whether `raw` is one JSON value in UTF-8 on one line, no more than VALUES and no deeper than DEPTH.
+
+    A worker's word is not taken for it.
+    """
+    if len(raw.translate(None, _CONTROL)) != len(raw) or excess(raw, VALUES, DEPTH + 1):
         return False
     try:
         msgspec.json.decode(raw, strict=True)

@@ -100,7 +100,9 @@ def _meaning(error: SQLAlchemyError) -> StoreError:
         return error.orig
     if isinstance(error.orig, OverflowError | UnicodeError):
         return _too_long()
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    if not isinstance(error, DBAPIError):  # of no driver: it came about while the values were made ready
+        return Unstorable("a value cannot be written down")
+    if error.connection_invalidated:
         return Unavailable("the connection to the database was lost")
     return _meaning_of_driver(error.orig)
 

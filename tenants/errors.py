@@ -20,7 +20,9 @@ class StoreError(Exception):
 
     def __init__(self, message: str | None = None, *, what: str = "") -> None:
         super().__init__(message or type(self).__doc__)
-        self.what = what  # of Missing, Taken, TooMany: "hook", "secret", "version", "token", "tenant", "log_event"
+        # Of Missing, Taken, TooMany, Stale: "hook", "secret", "version", "token", "tenant", "log_event", "execution",
+        # "idempotency_key" (Taken), "queued_jobs" (TooMany).
+        self.what = what
 
 
 class Missing(StoreError):

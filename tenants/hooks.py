@@ -1,18 +1,18 @@
-"""Hooks, their versions and what was found of these: one tenant's questions. Every change adds 1 to its revision."""
+"""Hooks, their versions and what was found of these: one tenant's questions. A change adds 1 to the revision."""
 
 from __future__ import annotations
 
 import enum
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal, NotRequired, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, RowMapping, Select, and_, func
 
 from tenants import schema
 from tenants.errors import Missing, Taken, TooMany
-from tenants.records import Check, Draft, Hook, Mode, Version, VersionInfo
+from tenants.records import Check, Draft, Hook, Json, Mode, Retry, Version, VersionInfo
 from tenants.register import settings_in
 from tenants.rows import Rows
 from tenants.stamps import id_after, now_ms
@@ -22,7 +22,7 @@ _VERSIONS = schema.versions
 _CHECKS = schema.checks
 _HOOK_COLUMNS = tuple(
     _HOOKS.c[name]
-    for name in ("hook_id", "name", "trigger_id", "enabled", "run_order", "mode", "created_ms", "updated_ms")
+    for name in ("hook_id", "name", "trigger_id", "enabled", "run_order", "mode", "retry", "created_ms", "updated_ms")
 )
 _LIVE_COLUMNS = tuple(
     _VERSIONS.c[name].label(f"v_{name}")
@@ -48,6 +48,7 @@ class NewHook(TypedDict):
     draft: Draft
     order: NotRequired[int]
     mode: NotRequired[Mode | None]
+    retry: NotRequired[Retry]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class HookChanges:
     enabled: bool | Unset = UNSET
     order: int | Unset = UNSET
     mode: Mode | Unset | None = UNSET
+    retry: Retry | Unset = UNSET
     draft: Draft | Unset = UNSET
 
 
@@ -75,6 +77,7 @@ def create(rows: Rows, **new: Unpack[NewHook]) -> Hook:
         "enabled": new["enabled"],
         "run_order": new.get("order", 0),
         "mode": new.get("mode"),
+        "retry": asdict(new.get("retry", Retry())),
         "version": 1,
         "created_ms": now,
         "updated_ms": now,
@@ -86,7 +89,7 @@ def create(rows: Rows, **new: Unpack[NewHook]) -> Hook:
     _add_version(rows, hook_id, 1, new["draft"])
     if new["enabled"] and not settings.multiple_hooks:
         _disable_others(rows, hook_id, new["trigger_id"])
-    _count_change(rows)
+    rows.count_change()
     return get(rows, hook_id)
 
 
@@ -113,10 +116,11 @@ def page(
     return found[:limit], rows.count(_HOOKS, *conditions)
 
 
-def enabled_of(rows: Rows, trigger_id: str) -> list[Hook]:
-    """The hooks that run at a point, in their order."""
-    there = (_HOOKS.c.trigger_id == trigger_id, _HOOKS.c.enabled.is_(True))
-    return _found(rows, _live(rows, *there, order=(_HOOKS.c.run_order, _HOOKS.c.hook_id)))
+def enabled_of(rows: Rows, trigger_id: str | None = None) -> list[Hook]:
+    """The hooks that run at a point, in their order; without a point, at each of them, one after the other."""
+    there: list[ColumnElement[bool]] = [_HOOKS.c.enabled.is_(True)]
+    there += [] if trigger_id is None else [_HOOKS.c.trigger_id == trigger_id]
+    return _found(rows, _live(rows, *there, order=(_HOOKS.c.trigger_id, _HOOKS.c.run_order, _HOOKS.c.hook_id)))
 
 
 def change(rows: Rows, hook_id: str, changes: HookChanges) -> Hook:
@@ -133,7 +137,7 @@ def change(rows: Rows, hook_id: str, changes: HookChanges) -> Hook:
     if values:
         _update(rows, hook_id, values)
     if values or others:
-        _count_change(rows)
+        rows.count_change()
     return get(rows, hook_id)
 
 
@@ -143,11 +147,11 @@ def remove(rows: Rows, hook_id: str) -> None:
         rows.execute(rows.delete(table).where(table.c.hook_id == hook_id))
     if rows.execute(rows.delete(_HOOKS).where(_HOOKS.c.hook_id == hook_id)).rowcount == 0:
         raise _missing()
-    _count_change(rows)
+    rows.count_change()
 
 
 def revision(rows: Rows) -> int:
-    """How many changes the tenant's hooks have had. Raises Missing."""
+    """How many changes the tenant has had: of its hooks, secrets and settings, and ends of tokens. Raises Missing."""
     found = rows.execute(rows.select(schema.tenants, schema.tenants.c.revision)).scalar()
     if found is None:
         raise Missing("there is no such tenant", what="tenant")
@@ -178,7 +182,7 @@ def deploy(rows: Rows, hook_id: str, number: int) -> Hook:
     version(rows, hook_id, number)
     if hook.version.number != number:
         _update(rows, hook_id, {"version": number})
-        _count_change(rows)
+        rows.count_change()
     return get(rows, hook_id)
 
 
@@ -233,7 +237,12 @@ def _wanted(hook: Hook, changes: HookChanges) -> dict[str, Any]:
     """Columns that are to have another value."""
     wanted = {"name": changes.name, "enabled": changes.enabled, "run_order": changes.order, "mode": changes.mode}
     today = {"name": hook.name, "enabled": hook.enabled, "run_order": hook.order, "mode": hook.mode}
-    return {name: value for name, value in wanted.items() if value is not UNSET and value != today[name]}
+    values: dict[str, Any] = {
+        name: value for name, value in wanted.items() if value is not UNSET and value != today[name]
+    }
+    if changes.retry is not UNSET and changes.retry != hook.retry:
+        values["retry"] = asdict(changes.retry)
+    return values
 
 
 def _draft_values(rows: Rows, hook: Hook, draft: Draft) -> dict[str, Any]:
@@ -287,17 +296,13 @@ def _update(rows: Rows, hook_id: str, values: Mapping[str, Any]) -> None:
         raise _taken(values["name"]) from None
 
 
-def _count_change(rows: Rows) -> None:
-    rows.execute(rows.update(schema.tenants).values(revision=schema.tenants.c.revision + 1))
-
-
 def _same_check(hook_id: str, number: int, compiler: str) -> ColumnElement[bool]:
     return and_(_CHECKS.c.hook_id == hook_id, _CHECKS.c.number == number, _CHECKS.c.compiler == compiler)
 
 
 def _hook(row: Sequence[Any]) -> Hook:
     """By position: a hundred rows by name take longer than the question."""
-    hook_id, name, trigger_id, enabled, order, mode, created_ms, updated_ms, *live = row
+    hook_id, name, trigger_id, enabled, order, mode, retry, created_ms, updated_ms, *live = row
     number, sha256, dependencies, version_ms, created_by, source = live
     return Hook(
         id=hook_id,
@@ -306,6 +311,7 @@ def _hook(row: Sequence[Any]) -> Hook:
         enabled=enabled,
         order=order,
         mode=mode,
+        retry=_retry(retry),
         version=Version(
             hook_id=hook_id,
             number=number,
@@ -318,6 +324,11 @@ def _hook(row: Sequence[Any]) -> Hook:
         created_ms=created_ms,
         updated_ms=updated_ms,
     )
+
+
+def _retry(kept: dict[str, Json] | None) -> Retry:
+    """NULL: it was made before hooks had one."""
+    return Retry() if kept is None else Retry(**kept | {"on": tuple(kept["on"])})
 
 
 def _version(row: RowMapping) -> Version:

@@ -29,6 +29,9 @@ class Settings:
     most_hooks: int = 100
     most_versions: int = 100  # of each hook that are kept: the newest, and the live one
     api_per_second: int | None = None  # requests to /api/v2
+    jobs_at_once: int | None = None  # invocations under way, blocking and not
+    queued_jobs: int | None = None  # invocations that wait in the queue
+    calls_per_minute: int | None = None  # invocations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ class Tenant:
     id: str  # never used again, also when a later tenant has the same name
     name: str  # ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$, unique
     settings: Settings
-    revision: int  # one more with every change of its hooks
+    revision: int  # one more with every change of its hooks, secrets and settings, and every end of a token
     created_ms: int
 
 
@@ -81,6 +84,19 @@ class Version(VersionInfo):
     source: str
 
 
+RetryOn = Literal["denied", "raised", "no_callback", "bad_result", "timeout", "out_of_memory", "crashed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often a hook of a non-blocking point is tried again after an end of its own."""
+
+    attempts: int = 1  # all in all, 1 to 20
+    on: tuple[RetryOn, ...] = ("denied", "raised", "timeout", "out_of_memory", "crashed")
+    first_ms: int = 1_000  # between the first and the second; then twice that, and so on, each with jitter
+    most_ms: int = 3_600_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
     """One tenant's named Python file, bound to one extensibility point; with its live version."""
@@ -91,6 +107,7 @@ class Hook:
     enabled: bool
     order: int  # ascending, where the tenant has multiple_hooks; ties in order of creation
     mode: Mode | None  # None: as its tenant
+    retry: Retry = Retry()
     version: Version  # the live one
     created_ms: int
     updated_ms: int
@@ -137,3 +154,30 @@ class SealedKey:
 
     master_key_id: str
     wrapped: bytes = field(repr=False)
+
+
+ExecutionStatus = Literal["queued", "running", "success", "error", "dead"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """The record of an invocation: in the queue, under way, or ended. It is the truth of it."""
+
+    id: str
+    trigger_id: str
+    blocking: bool
+    hook_ids: tuple[str, ...]  # that were enabled when it was triggered, in order
+    arguments: str  # JSON; of a blocking point without its secret fields
+    status: ExecutionStatus  # dead: its attempts are used up, or nobody could run it
+    attempt: int = 0  # starts
+    fencing_token: int = 0  # of the last start: a finish with another one does not count
+    position: int = 0  # hooks that have ended well, in earlier attempts
+    response: str = "null"  # JSON: what these have answered together
+    lease_until_ms: int | None = None  # while it is running
+    run_at_ms: int  # not before
+    idempotency_key: str | None = None
+    request_sha256: str | None = None  # of point and arguments, where there is a key
+    outcome: Json = None  # engine/invocation.py, `told`
+    created_ms: int
+    started_ms: int | None = None  # the last start
+    ended_ms: int | None = None

@@ -18,7 +18,7 @@ _TENANTS = schema.tenants
 COLUMNS = ("tenant_id", "name", "settings", "revision", "created_ms", "gone_ms")  # what a Tenant is made of
 _THERE = _TENANTS.c.gone_ms.is_(None)
 _MOST_SWEPT = 500  # rows of one change, so that nobody waits long for it
-_SWEPT = {"versions": 20}  # where rows are large
+_SWEPT = {"versions": 20, "executions": 100}  # where rows are large
 _OWNED = [table for table in reversed(schema.METADATA.sorted_tables) if table not in (schema.meta, _TENANTS)]
 
 
@@ -53,9 +53,14 @@ def by_id(everything: Everything, tenant_id: str) -> Tenant:
     return tenant_of(rows.execute(rows.select(_TENANTS)).mappings().first())
 
 
+def of(rows: Rows) -> Tenant:
+    """The tenant whose rows these are, as it is in this transaction. Raises Missing."""
+    return tenant_of(rows.execute(rows.select(_TENANTS)).mappings().first())
+
+
 def settings_in(rows: Rows) -> Settings:
     """A tenant's settings as they are in this transaction. Raises Missing."""
-    return tenant_of(rows.execute(rows.select(_TENANTS)).mappings().first()).settings
+    return of(rows).settings
 
 
 def page(everything: Everything, start: int, limit: int) -> tuple[list[Tenant], int]:
@@ -65,9 +70,9 @@ def page(everything: Everything, start: int, limit: int) -> tuple[list[Tenant], 
 
 
 def change(everything: Everything, tenant_id: str, settings: Settings) -> Tenant:
-    """The tenant with other settings. Raises Missing."""
+    """The tenant with other settings; its revision is one more. Raises Missing."""
     rows = everything.of(tenant_id)
-    rows.execute(rows.update(_TENANTS).values(settings=asdict(settings)))
+    rows.execute(rows.update(_TENANTS).values(settings=asdict(settings), revision=_TENANTS.c.revision + 1))
     return by_id(everything, tenant_id)
 
 

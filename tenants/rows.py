@@ -11,7 +11,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Connection, CursorResult, Delete, Executable, Insert, Select, Table, Update, func
+from sqlalchemy import (
+    CTE,
+    Column,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Delete,
+    Executable,
+    Insert,
+    Select,
+    Table,
+    Update,
+    func,
+    literal,
+)
 
 from tenants import schema
 from tenants.database import translated
@@ -77,6 +91,10 @@ class Rows(_Asking):
         if self.execute(mine).first() is None:
             raise Missing("there is no such tenant", what="tenant")
 
+    def count_change(self) -> None:
+        """Adds 1 to the tenant's revision: what somebody remembers of it may be otherwise now."""
+        self.execute(self.update(schema.tenants).values(revision=schema.tenants.c.revision + 1))
+
     def _own(self, table: Table) -> ColumnElement[bool]:
         mine = table.c.tenant_id == self.tenant_id
         return sqlalchemy.and_(mine, _NOT_GONE) if table is schema.tenants else mine
@@ -93,7 +111,7 @@ class Everything(_Asking):
         """One tenant's rows, in the same transaction."""
         return Rows(self._connection, tenant_id)
 
-    def select(self, table: Table, *columns: ColumnElement[Any]) -> Select[Any]:
+    def select(self, table: Table | CTE, *columns: ColumnElement[Any]) -> Select[Any]:
         """All columns of `table`, or `columns`."""
         return _named(sqlalchemy.select(*(columns or [table])).select_from(table))
 
@@ -112,6 +130,20 @@ class Everything(_Asking):
     def count(self, table: Table, *conditions: ColumnElement[bool]) -> int:
         """How many rows."""
         return int(self.execute(self.select(table, func.count()).where(*conditions)).scalar_one())
+
+    def values(self, column: Column[str], among: ColumnElement[bool], after: str, most: int) -> CTE:
+        """The next `most` values of a column behind `after`, each once, as column `value`: NULL behind the last one.
+
+        One look at an index for each, however many rows have it: SELECT DISTINCT would read all of them.
+        """
+
+        def following(before: Any) -> ColumnElement[str]:
+            chosen = sqlalchemy.select(column).where(among, column > before).order_by(column).limit(1)
+            return chosen.scalar_subquery()
+
+        walk = sqlalchemy.select(following(after).label("value"), literal(1).label("step")).cte("walk", recursive=True)
+        step = sqlalchemy.select(following(walk.c.value), walk.c.step + 1)
+        return walk.union_all(step.where(walk.c.value.is_not(None), walk.c.step < most))
 
 
 def _named(statement: S) -> S:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     ForeignKeyConstraint,
     Index,
@@ -137,6 +138,7 @@ hooks = Table(
     Column("enabled", Boolean, nullable=False),
     _number("run_order"),
     Column("mode", Words(), nullable=True),
+    Column("retry", JsonText(), nullable=True),  # NULL: as records.Retry is made
     _number("version"),  # the live one; no foreign key, for versions has one to here
     _number("created_ms"),
     _number("updated_ms"),
@@ -216,23 +218,56 @@ log_events = Table(
     Index(None, "tenant_id", "date_ms", "log_id"),
 )
 
-executions = Table(  # empty until invocations are recorded
+executions = Table(  # what is large stands last: SQLite reads a row from its beginning
     "executions",
     METADATA,
     _id("tenant_id"),
     _id("execution_id"),
     *_words("trigger_id"),
-    _id("hook_id", key=False),  # no foreign key: the record outlives the hook
-    _number("version"),
-    *_words("arguments", "status"),
+    Column("blocking", Boolean, nullable=False),
+    Column("hook_ids", JsonText(), nullable=False),  # no foreign key: the record outlives the hooks
+    *_words("status"),
     _number("attempt"),
+    _number("lost"),  # starts one after the other that nobody has finished
     _number("fencing_token"),
+    _number("position"),
+    _number("due_ms", nullable=True),  # run_at_ms of what is queued, lease_until_ms of what is running; NULL: ended
     _number("lease_until_ms", nullable=True),
     _number("run_at_ms"),
     Column("idempotency_key", Words(), nullable=True),
-    Column("outcome", JsonText(), nullable=True),
+    Column("request_sha256", Words(), nullable=True),
     _number("created_ms"),
+    _number("started_ms", nullable=True),
+    _number("ended_ms", nullable=True),
+    Column("brief", JsonText(), nullable=True),  # of the outcome, for lists: they read nothing that is large
+    *_words("response", "arguments"),
+    Column("outcome", JsonText(), nullable=True),
     _of_a_tenant(),
-    UniqueConstraint("tenant_id", "idempotency_key"),
-    Index(None, "status", "run_at_ms"),
+)
+_DUE, _ENDED, _KEYED = executions.c.due_ms, executions.c.ended_ms, executions.c.idempotency_key
+
+
+def _among(condition: ColumnElement[bool]) -> dict[str, Any]:
+    """Of an index that holds some rows only."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
+
+Index(  # of each tenant, what is due first; and how many are queued
+    "ix_executions_tenant_id_due_ms",
+    *(executions.c[name] for name in ("tenant_id", "due_ms", "execution_id", "status")),
+    **_among(_DUE.is_not(None)),
+)
+Index("ix_executions_execution_id", executions.c.execution_id)  # those of many tenants at once
+Index("ix_executions_due_ms", _DUE, **_among(_DUE.is_not(None)))
+Index(
+    "ix_executions_tenant_id_ended_ms",
+    *(executions.c[name] for name in ("tenant_id", "ended_ms", "execution_id")),
+    **_among(_ENDED.is_not(None)),
+)
+Index(
+    "uq_executions_tenant_id_idempotency_key",
+    executions.c.tenant_id,
+    _KEYED,
+    unique=True,
+    **_among(_KEYED.is_not(None)),
 )

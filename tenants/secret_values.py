@@ -1,4 +1,7 @@
-"""Secrets of a tenant's hooks, sealed (tenants/vault.py), and the key they are sealed with."""
+"""Secrets of a tenant's hooks, sealed (tenants/vault.py), and the key they are sealed with.
+
+Every change of them adds 1 to the tenant's revision.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +69,8 @@ def put(rows: Rows, hook_id: str, sealed: Mapping[str, bytes], most: int) -> Non
 def remove(rows: Rows, hook_id: str, names: Collection[str]) -> None:
     """Ends secrets; a name that none has is ignored. Raises Missing."""
     _expect(rows, hook_id)
-    for name in names:
-        rows.execute(rows.delete(_SECRETS).where(_of(hook_id), _SECRETS.c.name == name))
+    if _end(rows, hook_id, names):
+        rows.count_change()
 
 
 def data_key(rows: Rows) -> SealedKey:
@@ -94,7 +97,14 @@ def _limit(number: int, most: int) -> None:
 
 
 def _put(rows: Rows, hook_id: str, sealed: Mapping[str, bytes]) -> None:
-    remove(rows, hook_id, sealed)
+    _expect(rows, hook_id)
     if sealed:
+        _end(rows, hook_id, sealed)
         values = [{"hook_id": hook_id, "name": name, "sealed": value} for name, value in sealed.items()]
         rows.execute(rows.insert(_SECRETS), values)
+        rows.count_change()
+
+
+def _end(rows: Rows, hook_id: str, names: Collection[str]) -> int:
+    """How many there were."""
+    return rows.execute(rows.delete(_SECRETS).where(_of(hook_id), _SECRETS.c.name.in_(names))).rowcount

@@ -33,10 +33,11 @@ def listed(rows: Rows) -> list[Token]:
 
 
 def remove(rows: Rows, token_id: str) -> None:
-    """Ends a token and those given for it. Raises Missing."""
+    """Ends a token and those given for it; the tenant's revision is one more. Raises Missing."""
     rows.execute(rows.delete(_TOKENS).where(_TOKENS.c.parent_id == token_id))
     if rows.execute(rows.delete(_TOKENS).where(_TOKENS.c.token_id == token_id)).rowcount == 0:
         raise _missing()
+    rows.count_change()
 
 
 def holder(everything: Everything, digest: bytes) -> tuple[Token, Tenant | None]:

@@ -17,10 +17,13 @@ from typing import ParamSpec, TypeVar
 
 from fastapi import FastAPI
 
+from engine.admission import Admission
 from engine.api import (
     checks,
     deployments,
     document,
+    events,
+    executions,
     health,
     hooks,
     logs,
@@ -28,9 +31,11 @@ from engine.api import (
     oauth,
     operators,
     points,
+    runs,
     secrets,
     tenants,
     tokens,
+    triggers,
     versions,
 )
 from engine.api.headers import WithHeaders
@@ -41,10 +46,16 @@ from engine.app import Engine
 from engine.checking import Checker
 from engine.compiler import fingerprint
 from engine.config import Config
+from engine.dispatch import Calls, Dispatcher
+from engine.live import Live
+from engine.queue.jobs import JobQueue
+from engine.queue.recording import Recorder
 from engine.retention import keep_sweeping
+from engine.standings import Standings
 from engine.tokens import Tokens
+from tenants.revisions import Revisions
 from tenants.store import Store
-from tenants.vault import open_vault
+from tenants.vault import Vault, open_vault
 
 _P = ParamSpec("_P")
 _Result = TypeVar("_Result")
@@ -59,7 +70,11 @@ _ROUTES = (
     versions.router,
     deployments.router,
     checks.router,
+    triggers.router,
+    executions.router,
+    runs.router,
     logs.router,
+    events.router,
     points.router,
     operators.router,
     health.router,
@@ -76,19 +91,51 @@ async def open_services(config: Config, engine: Engine) -> AsyncIterator[Service
         vault = await _to_its_end(open_vault, store, data / "master.key", config.master_key)
         tokens_ = Tokens(store)
         await _to_its_end(tokens_.first_start, data / "operator.token")
-        services = Services(
-            config=config,
-            store=store,
-            vault=vault,
-            engine=engine,
-            checker=Checker(engine, fingerprint()),
-            tokens=tokens_,
-            rates=Rates(config),
-        )
-        async with keep_sweeping(store, config):
-            yield services
+        async with contextlib.AsyncExitStack() as closed_last, keep_sweeping(store, config):
+            running = _Running(config, engine, store, vault)
+            await running.open(closed_last)
+            yield Services(
+                config=config,
+                store=store,
+                vault=vault,
+                engine=engine,
+                checker=running.checker,
+                tokens=tokens_,
+                rates=Rates(config),
+                revisions=running.revisions,
+                standings=running.standings,
+                admission=running.admission,
+                live=running.live,
+                calls=running.calls,
+                queue=running.queue,
+            )
     finally:
         await _to_its_end(store.close)
+
+
+class _Running:
+    """What runs invocations, each part over those before it."""
+
+    def __init__(self, config: Config, engine: Engine, store: Store, vault: Vault) -> None:
+        self.checker = Checker(engine, fingerprint())
+        self.revisions = Revisions(database_url(config), store)
+        self.standings = Standings(store, vault, self.checker, self.revisions)
+        self.admission = Admission(config)
+        self.live = Live()
+        self._recorder = Recorder(store)
+        self._drain_s = config.drain_ms / 1000
+        dispatcher = Dispatcher(engine, self.standings, self.live)
+        self.calls = Calls(dispatcher, self.admission, self._recorder)
+        self.queue = JobQueue(store, dispatcher, self.standings, self.admission, config)
+
+    async def open(self, closing: contextlib.AsyncExitStack) -> None:
+        """Begin. They end in turn: the queue gives back what it has, then what is recorded is written."""
+        closing.callback(self.revisions.close)
+        self._recorder.open()
+        closing.push_async_callback(self._recorder.close)
+        self.queue.open()
+        closing.push_async_callback(self.queue.drain, self._drain_s)
+        closing.callback(self.live.close)
 
 
 async def _to_its_end(work: Callable[_P, _Result], *args: _P.args, **kwargs: _P.kwargs) -> _Result:
@@ -124,5 +171,6 @@ def make_app(services: Services) -> FastAPI:
         app.include_router(router)
     document.add_to(app)
     add_errors(app)
-    app.add_middleware(WithHeaders)
+    app.add_middleware(triggers.Triggers)
+    app.add_middleware(WithHeaders)  # around it
     return app

@@ -17,15 +17,15 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict
 
 from engine.errors import Refusal
+from engine.excess import DEPTH, VALUES, excess_of
 
 BODY_BYTES = 1 << 20  # unless a route says otherwise
-BODY_VALUES = 20_000  # as above
+BODY_VALUES = VALUES  # as above
 _NAMES = 1_000  # of one object: each may be one fault more
 _SMALL_BYTES = 64 << 10  # of a body that takes no time worth a thread
 _PASSED_BYTES = 8 << 20  # of a body that is too large: read and dropped, so that its sender gets to read the answer
-_DEPTH = 64
 _DIGITS = 100  # of an integer
-_decoders = ThreadPoolExecutor(2, thread_name_prefix="hookcell-body")  # of large bodies, so many at a time
+DECODERS = ThreadPoolExecutor(2, thread_name_prefix="hookcell-body")  # of large bodies, so many at a time
 
 
 class Body(BaseModel):
@@ -68,7 +68,7 @@ class StrictRequest(Request):
             if len(raw) <= _SMALL_BYTES:
                 self._json = decode(raw, most)
             else:
-                self._json = await asyncio.get_running_loop().run_in_executor(_decoders, decode, raw, most)
+                self._json = await asyncio.get_running_loop().run_in_executor(DECODERS, decode, raw, most)
         return self._json
 
     def _too_large(self) -> Refusal:
@@ -78,7 +78,8 @@ class StrictRequest(Request):
 
 def decode(raw: bytes, most: int = BODY_VALUES) -> Any:
     """The one JSON value in `raw`, which holds up to `most` values. Raises Refusal 400 `invalid_body`."""
-    _check_count(raw, most)
+    if said := excess_of(raw, most):
+        raise bad_body(f"it holds {said}")
     try:
         value = json.loads(
             raw.decode("utf-8"), object_pairs_hook=_object, parse_int=_integer, parse_constant=_refuse_constant
@@ -98,22 +99,6 @@ def decode(raw: bytes, most: int = BODY_VALUES) -> Any:
 def bad_body(said: str) -> Refusal:
     """The body cannot be used, and why."""
     return Refusal(400, "invalid_body", f"Payload validation error: {said}.")
-
-
-def _check_count(raw: bytes, most: int) -> None:
-    """Before any of the values is made: a few bytes of JSON can be many times as much memory, and faults.
-
-    Each value but the first comes after a comma or opens something. Only where these are many are texts taken out
-    first, in which they do not count: in JSON a quotation mark behind a backslash is in a text, like the backslash.
-    """
-    if _marks(raw) > most:
-        parts = raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 4 * most)
-        if len(parts) > 4 * most or _marks(b" ".join(parts[::2])) > most:
-            raise bad_body(f"it holds more than {most} values, the most that are allowed here")
-
-
-def _marks(raw: bytes) -> int:
-    return sum(map(raw.count, (b",", b"[", b"{")))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -138,7 +123,7 @@ def _refuse_constant(name: str) -> Any:
 
 def _check_texts(value: Any) -> None:
     level: list[Any] = [value]
-    for _ in range(_DEPTH):
+    for _ in range(DEPTH):
         for text in level:
             if type(text) is str:
                 _check_text(text)

@@ -15,6 +15,7 @@ from engine.api import audit, shapes
 from engine.api.bodies import Body, Query
 from engine.api.points import known_point
 from engine.api.replies import reply
+from engine.api.retries import RetryBody
 from engine.api.route import Caller, Calling, make_router, needs
 from engine.api.services import Served, Services
 from engine.checking import Rejected
@@ -45,13 +46,14 @@ class WantedHook(Body):
     enabled: bool = Field(default=True, description="Whether it runs")
     order: shapes.Order = Field(default=0, description="Ascending, where several hooks of a point run")
     mode: Mode | None = Field(default=None, description="How long its workers live; null: as its tenant's")
+    retry: RetryBody = Field(default=RetryBody(), description="How often it is tried again, of a non-blocking point")
     dependencies: shapes.SentDependencies = Field(
         default={}, description="Modules it is written for, with versions or ''"
     )
 
     def wanted(self) -> Wanted:
         """The same, for the plan."""
-        return Wanted(**self.__dict__)
+        return Wanted(**self.__dict__ | {"retry": self.retry.retry()})
 
 
 class DeploymentBody(Body):
@@ -184,7 +186,7 @@ def _hook_changes(change: Change, draft: Draft | None) -> hooks.HookChanges:
     if change.makes_version:
         fields["draft"] = draft
     if change.wanted:
-        fields |= {name: getattr(change.wanted, name) for name in ("order", "mode") if name in change.fields}
+        fields |= {name: getattr(change.wanted, name) for name in ("order", "mode", "retry") if name in change.fields}
     if "enabled" in change.fields:
         fields["enabled"] = change.enabled
     return hooks.HookChanges(**fields)
@@ -199,6 +201,7 @@ def _create(rows: Rows, wanted: Wanted, draft: Draft) -> int:
         draft=draft,
         order=wanted.order,
         mode=wanted.mode,
+        retry=wanted.retry,
     )
     return made.version.number
 

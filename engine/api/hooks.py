@@ -13,6 +13,7 @@ from engine.api import audit, shapes
 from engine.api.bodies import Body, Query, bad_body
 from engine.api.points import known_point
 from engine.api.replies import no_content, reply
+from engine.api.retries import RetryBody
 from engine.api.route import Caller, Calling, make_router, needs
 from engine.api.services import Served, Services
 from engine.api.shapes import HookInPath, hook_shape
@@ -80,6 +81,9 @@ class HookPatch(Body):
     enabled: bool | None = Field(default=None, description="Whether it runs", examples=[True])
     order: shapes.Order | None = Field(default=None, description="Ascending, where several hooks of a point run")
     mode: Mode | None = Field(default=None, description="How long its workers live; null: as its tenant's")
+    retry: RetryBody | None = Field(
+        default=None, description="How often it is tried again, of a non-blocking point; replaced whole"
+    )
     script: str | None = Field(default=None, min_length=1, description="Its source; makes a version")
     dependencies: shapes.SentDependencies | None = Field(
         default=None, description="Modules it is written for; makes a version"
@@ -129,7 +133,8 @@ async def change_hook(hook: HookInPath, body: HookPatch, caller: Calling, servic
     """Sets what is named. Enabling it disables the others of its point, unless the tenant has `multiple_hooks` on."""
     found, names = await services.read(caller.owner.id, hook_and_secrets, hook)
     draft = await _draft(services, caller, found, names, body)
-    fields = {name: getattr(body, name) for name in body.model_fields_set - {"script", "dependencies"}}
+    fields = {name: getattr(body, name) for name in body.model_fields_set - {"script", "dependencies", "retry"}}
+    fields |= {"retry": body.retry.retry()} if body.retry else {}
     changes = hooks.HookChanges(**fields | ({"draft": draft} if draft else {}))
     told = body.model_dump(exclude_unset=True, exclude={"script"})
 

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import Path, Response
 
 from engine import modules
-from engine.api import shapes
+from engine.api import point_shapes as shapes
 from engine.api.replies import reply
 from engine.api.route import ANY, Calling, make_router, needs
 from engine.errors import Refusal, UnknownPoint

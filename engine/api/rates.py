@@ -1,9 +1,6 @@
 """How often: requests of a tenant to an API, and authentications that fail from one address.
 
-Token buckets, kept by this node for itself: so many at once, then so many a second. Used on the event loop alone, so
-nothing is locked. Bounded: the key that was used least lately starts anew. (The `limits` library, measured: its memory
-storage starts a thread every 10 ms under load and looks through every key in it, so that 300,000 addresses take a
-whole core; and it has no token bucket, whose next token is never far away.)
+Kept by this node for itself, on the event loop alone: engine/buckets.py.
 """
 
 from __future__ import annotations
@@ -12,12 +9,12 @@ import contextlib
 import ipaddress
 import math
 import time
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import cachetools
 
+from engine.buckets import Buckets, Clock, Level, Rate
 from engine.config import Config
 from engine.errors import Refusal
 from tenants import log_events
@@ -27,53 +24,11 @@ from tenants.records import Tenant
 if TYPE_CHECKING:
     from engine.api.services import Services
 
-_MOST_KEYS = 100_000  # buckets kept, of tenants and of addresses each
+_MOST_KEYS = 100_000  # tenants
 _MOST_KNOWN = 20_000  # tokens that were valid lately
 _KNOWN_S = 600
 _RESET_S = 2  # Auth0's clients sleep until the reset they are told, after a 409 too: it is never further away
 _LOG_S = 60  # one `api_limit` event of a tenant in so long
-
-Clock = Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Of one bucket."""
-
-    burst: int  # at once, when nothing was asked for a while
-    per_second: float  # after that
-
-    @property
-    def refill_s(self) -> float:
-        """From empty to full."""
-        return self.burst / self.per_second
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """What is in a bucket."""
-
-    remaining: int
-    wait_s: float  # until the next one comes; 0: it is full
-    taken: bool  # False: there was nothing to take
-
-
-class Buckets:
-    """One bucket a key. What is kept of one is the time at which it will be full again."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._full_at: cachetools.LRUCache[Hashable, float] = cachetools.LRUCache(_MOST_KEYS)
-
-    def take(self, key: Hashable, rate: Rate, number: int = 1) -> Level:
-        """Takes `number` (0: looks; -1: gives one back), if they are there."""
-        now = self._clock()
-        full_in = max(self._full_at.get(key, now) - now, 0.0)
-        after = max(full_in + number / rate.per_second, 0.0)
-        fits = after <= rate.refill_s + 1e-9
-        if fits and number:
-            self._full_at[key] = now + after
-        return _level(after if fits else full_in, rate, taken=fits)
 
 
 class Attempts:
@@ -163,13 +118,6 @@ def network_of(address: str) -> str:
     if read.version == 4:
         return str(read)
     return str(read.ipv4_mapped or ipaddress.IPv6Network((int(read), 64), strict=False))
-
-
-def _level(full_in: float, rate: Rate, *, taken: bool) -> Level:
-    there = (rate.refill_s - full_in) * rate.per_second + 1e-6
-    remaining = max(math.floor(there), 0)
-    wait_s = (remaining + 1 - there) / rate.per_second if full_in else 0.0
-    return Level(remaining, wait_s, taken)
 
 
 def _headers(level: Level, rate: Rate) -> dict[str, str]:

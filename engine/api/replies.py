@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import http
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -34,6 +34,7 @@ _CODES = {
     (errors.Missing, "hook"): "HookDoesNotExist",
     (errors.Missing, "secret"): "SecretDoesNotExist",
     (errors.Missing, "version"): "VersionDoesNotExist",
+    (errors.Missing, "execution"): "ExecutionDoesNotExist",
     (errors.Taken, "hook"): "HookNameAlreadyExists",
     (errors.Taken, "secret"): "SecretAlreadyExists",
 }
@@ -60,40 +61,54 @@ def refusal(status: int, code: str | None, message: str, headers: Mapping[str, s
 
 def add_errors(app: FastAPI) -> None:
     """Have the app answer what is raised in it."""
-    app.add_exception_handler(EngineError, _of_engine)
-    app.add_exception_handler(errors.StoreError, _of_store)
-    app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(ClientDisconnect, _of_disconnect)
-    app.add_exception_handler(Exception, _of_fault)
+
+    async def answer(_: Request, error: Exception) -> Response:
+        return answer_of(error)
+
+    for kind in (*_ANSWERS, Exception):
+        app.add_exception_handler(kind, answer)
 
 
-async def _of_engine(_: Request, error: Exception) -> Response:
+def answer_of(error: Exception) -> Response:
+    """What is answered where that was raised."""
+    return next((told(error) for kind, told in _ANSWERS.items() if isinstance(error, kind)), None) or _of_fault(error)
+
+
+def _of_engine(error: Exception) -> Response:
     assert isinstance(error, EngineError)
     if error.status == 500:
-        return await _of_fault(_, error)
+        return _of_fault(error)
     headers = getattr(error, "headers", {})
     return refusal(error.status, error.code, str(error), headers | (_AGAIN if error.status == 503 else {}))
 
 
-async def _of_store(_: Request, error: Exception) -> Response:
+def _of_store(error: Exception) -> Response:
     assert isinstance(error, errors.StoreError)
     status, code = _STORE.get(type(error), (500, ""))
     if status == 500:
-        return await _of_fault(_, error)
+        return _of_fault(error)
     code = _CODES.get((type(error), error.what), code)
     return refusal(status, code, str(error), _AGAIN if status == 503 else None)
 
 
-async def _of_http(_: Request, error: Exception) -> Response:
+def _of_http(error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return refusal(error.status_code, None, str(error.detail), error.headers)
 
 
-async def _of_disconnect(_: Request, __: Exception) -> Response:
+def _of_disconnect(_: Exception) -> Response:
     """No fault of anybody's, and nobody reads it."""
     return refusal(400, None, "The client went away before its request was complete.")
 
 
-async def _of_fault(_: Request, error: Exception) -> Response:
+def _of_fault(error: Exception) -> Response:
     _log.error("a request failed", exc_info=error)
     return refusal(500, "internal", "Something went wrong on our side; it has been noted.")
+
+
+_ANSWERS: dict[type[Exception], Callable[[Exception], Response]] = {
+    EngineError: _of_engine,
+    errors.StoreError: _of_store,
+    HTTPException: _of_http,
+    ClientDisconnect: _of_disconnect,
+}

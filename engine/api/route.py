@@ -111,7 +111,7 @@ class GuardedRoute(APIRoute):
                 strict.state.caller = await _admitted(strict, guard)
             _check_path(self, strict)
             if self.body_field and await strict.body():
-                _check_type(strict)
+                check_type(strict.headers.get("content-type", ""))
                 await strict.json()  # here: FastAPI would tell of its faults in words of its own
             try:
                 return await answer(strict)
@@ -126,10 +126,10 @@ async def _admitted(request: StrictRequest, guard: Guard) -> Caller:
     services: Services = request.app.state.services
     address = request.client.host if request.client else ""
     request.state.headers = services.rates.of_address(address)  # until it is known whose they are
-    token, own = await authenticate(services, request.headers, address)
+    token, own = await authenticate(services, request.headers.getlist("authorization"), address)
     await _count(services, own, request)
-    tenant = await _asked_tenant(services, own, request)
-    _check_scope(token, guard)
+    tenant = await asked_tenant(services, own, request.path_params.get("tenant"))
+    check_scope(token, guard)
     return Caller(
         token=token,
         tenant=tenant,
@@ -148,9 +148,8 @@ async def _count(services: Services, own: Tenant | None, request: Request) -> No
         raise Refusal(403, "operator_token", "This is an operator's token; here a tenant's own token is needed.")
 
 
-async def _asked_tenant(services: Services, own: Tenant | None, request: Request) -> Tenant | None:
+async def asked_tenant(services: Services, own: Tenant | None, asked: str | None) -> Tenant | None:
     """The one that the path names, or the caller's own. Raises Missing, whether another's is there or not."""
-    asked = request.path_params.get("tenant")
     if own is None:
         return None if asked is None else await services.read_all(register.named, asked)
     if asked not in (None, own.name):
@@ -158,7 +157,8 @@ async def _asked_tenant(services: Services, own: Tenant | None, request: Request
     return own
 
 
-def _check_scope(token: Token, guard: Guard) -> None:
+def check_scope(token: Token, guard: Guard) -> None:
+    """Whether the token may. Raises Refusal 403."""
     if OPERATOR in token.scopes or ANY in guard.scopes or not token.scopes.isdisjoint(guard.scopes):
         return
     raise Refusal(403, "insufficient_scope", f"Insufficient scope, expected any of: {', '.join(guard.scopes)}")
@@ -171,8 +171,8 @@ def _check_path(route: APIRoute, request: Request) -> None:
         raise refusal_of(RequestValidationError(faults), None)
 
 
-def _check_type(request: Request) -> None:
-    found = request.headers.get("content-type", "")
+def check_type(found: str) -> None:
+    """Of the Content-Type of a body that must be JSON. Raises Refusal 415."""
     if found.partition(";")[0].strip().lower() != "application/json":
         told = f"the body must be JSON, with Content-Type: application/json; found {found!r:.100}"
         raise Refusal(415, "unsupported_media_type", told)

@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
+from tenants.revisions import Revisions
 
+from engine.admission import Admission
 from engine.api.rates import Rates
 from engine.app import Engine
 from engine.checking import Checker
 from engine.config import Config
+from engine.dispatch import Calls
+from engine.live import Live
+from engine.queue.jobs import JobQueue
+from engine.standings import Standings
 from engine.tokens import Tokens
 from tenants.rows import Everything, Rows
 from tenants.store import Store
@@ -33,6 +39,12 @@ class Services:
     checker: Checker
     tokens: Tokens
     rates: Rates
+    revisions: Revisions
+    standings: Standings
+    admission: Admission
+    live: Live
+    calls: Calls  # blocking points
+    queue: JobQueue  # the others
 
     async def read(
         self, tenant_id: str, question: Callable[Concatenate[Rows, P], T], *args: P.args, **named: P.kwargs

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints
 
 from engine.outcome import Finding as OutcomeFinding
 from tenants import records
-from tenants.records import Mode
+from tenants.records import Mode, RetryOn
 
 HOOK_PATTERN = r"^[a-zA-Z0-9]([ \-a-zA-Z0-9]*[a-zA-Z0-9])?$"  # Source: AUTH0.md section 4.2
 TENANT_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -56,6 +56,9 @@ class TenantSettings:
     most_hooks: Annotated[int, Field(description="How many hooks there may be.")]
     most_versions: Annotated[int, Field(description="How many versions of each hook are kept.")]
     api_per_second: Annotated[int | None, Field(description="Requests to the API, of all its tokens together.")]
+    jobs_at_once: Annotated[int | None, Field(description="Invocations under way.")]
+    queued_jobs: Annotated[int | None, Field(description="Invocations that wait in the queue.")]
+    calls_per_minute: Annotated[int | None, Field(description="Invocations.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,10 @@ class Tenant:
     id: Annotated[str, Field(description="Never used again, also when a later tenant has the same name.")]
     name: Annotated[str, Field(examples=["acme"])]
     settings: TenantSettings
-    revision: Annotated[int, Field(description="One more with every change of its hooks.")]
+    revision: Annotated[
+        int,
+        Field(description="One more with every change of its hooks, secrets and settings, and every end of a token."),
+    ]
     created_at: Time
 
 
@@ -80,6 +86,16 @@ class Tenants:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often a hook of a non-blocking point is tried again after an end of its own."""
+
+    attempts: Annotated[int, Field(description="All in all.")]
+    on: Annotated[Sequence[RetryOn], Field(description="The ends that are tried again.")]
+    first_ms: Annotated[int, Field(description="Milliseconds to the second attempt, at most; then twice that.")]
+    most_ms: Annotated[int, Field(description="Milliseconds between two, at most.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
     """A hook, with its live version."""
 
@@ -89,6 +105,7 @@ class Hook:
     enabled: bool
     order: Annotated[int, Field(description="Ascending, where several hooks of a point run.")]
     mode: Annotated[Mode | None, Field(description="How long its workers live; null: as its tenant's.")]
+    retry: Retry
     version: Annotated[int, Field(description="The number of the live version.", examples=[3])]
     source_sha256: Annotated[str, Field(description="SHA-256 of its source in UTF-8, in hexadecimal digits.")]
     dependencies: Dependencies
@@ -121,7 +138,10 @@ class ExportedTenant:
     id: str
     name: Annotated[str, Field(examples=["acme"])]
     settings: Annotated[TenantSettings | None, Field(description="Null for a token that may not read them.")]
-    revision: Annotated[int, Field(description="One more with every change of its hooks.")]
+    revision: Annotated[
+        int,
+        Field(description="One more with every change of its hooks, secrets and settings, and every end of a token."),
+    ]
     created_at: Time
 
 
@@ -248,56 +268,6 @@ class Deployment:
     live: Annotated[Sequence[str], Field(description="The names of the hooks that are enabled after it.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """An extensibility point: where hooks run."""
-
-    id: Annotated[str, Field(description="`trigger_id` everywhere else.", examples=["post-change-password"])]
-    title: str
-    about: Annotated[str, Field(description="When it runs and what it may change.")]
-    blocking: Annotated[bool, Field(description="Whether the caller waits for the outcome.")]
-    parameters: Annotated[Sequence[str], Field(description="Of the hook, in order.")]
-    arguments: Annotated[Any, Field(description="JSON Schema of what it is called with.")]
-    response: Annotated[Any, Field(description="JSON Schema of what it may answer.")]
-    default_response: Annotated[Any, Field(description="What counts as answered when nothing was.")]
-    failure_log_type: Annotated[str, Field(description="The type of the log event of a failure.")]
-    starter: Annotated[str, Field(description="The source of a first hook.")]
-    sample: Annotated[Mapping[str, Any], Field(description="Arguments to try a hook with.")]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Points:
-    """The extensibility points."""
-
-    points: Sequence[Point]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Module:
-    """A module that hooks may import."""
-
-    name: Annotated[str, Field(examples=["urllib.parse"])]
-    names: Annotated[Sequence[str], Field(description="What it offers.")]
-    without: Annotated[Mapping[str, str], Field(description="What authors look for in it, and why it is not there.")]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOutModule:
-    """A module that authors look for, and that hooks may not import."""
-
-    name: str
-    why: str
-    instead: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Modules:
-    """The module map."""
-
-    modules: Annotated[Sequence[Module], Field(description="Those of the token's tenant; an operator sees all.")]
-    left_out: Sequence[LeftOutModule]
-
-
 def time_of(ms: int) -> str:
     """Milliseconds since the epoch as ISO 8601."""
     second, millisecond = divmod(ms, 1000)
@@ -331,6 +301,7 @@ def hook_shape(hook: records.Hook, secrets: Sequence[str], *, with_source: bool 
         "enabled": hook.enabled,
         "order": hook.order,
         "mode": hook.mode,
+        "retry": asdict(hook.retry),
         "version": hook.version.number,
         "source_sha256": hook.version.sha256,
         "dependencies": hook.version.dependencies,

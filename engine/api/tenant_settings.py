@@ -59,8 +59,11 @@ class SettingsBody(Body):
         default=None, ge=1, le=10_000, description="How many versions of each hook are kept; null: 100"
     )
     api_per_second: int | None = Field(
-        default=None, ge=1, le=100_000, description="Requests to the API, of all its tokens"
+        default=None, ge=1, le=100_000, description="Requests to the API, of all its tokens; triggers are not counted"
     )
+    jobs_at_once: int | None = Field(default=None, ge=1, le=_MOST, description="Invocations under way")
+    queued_jobs: int | None = Field(default=None, ge=1, le=_MOST, description="Invocations that wait in the queue")
+    calls_per_minute: int | None = Field(default=None, ge=1, le=_MOST, description="Invocations")
 
 
 def merged(old: Settings, body: SettingsBody, config: Config) -> Settings:

@@ -98,11 +98,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(data: Path) -> Iterator[Server]:
-    """`hookcell serve` on that folder and a free port, until the block ends."""
+def serving(data: Path, **settings: int) -> Iterator[Server]:
+    """`hookcell serve` on that folder and a free port, with these settings, until the block ends."""
     command = [str(Path(sys.executable).with_name("hookcell")), "serve", "--port", "0", "--data", str(data)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN)}
     environment |= {f"{_OWN}API_PER_SECOND": "100000"}  # what is measured is not the limit
+    environment |= {f"{_OWN}{name.upper()}": f"{value}" for name, value in settings.items()}
     allowed = os.environ.get(f"{_OWN}ALLOW_MISSING_LAYERS")
     environment |= {f"{_OWN}ALLOW_MISSING_LAYERS": allowed} if allowed else {}
     begun = time.perf_counter()
@@ -162,6 +163,7 @@ def _rows_of(tenant_id: str, made: Compiled) -> Iterator[dict[str, Any]]:
             "enabled": number < len(points),
             "run_order": 0,
             "mode": None,
+            "retry": None,
             "version": 1,
             "created_ms": now_ms(),
             "updated_ms": now_ms(),

@@ -13,7 +13,7 @@ import click
 
 _COMMANDS = (
     *("run", "check", "test", "init"),
-    *("deploy", "pull", "rollback", "hooks", "secret", "logs", "token", "tenant"),
+    *("deploy", "pull", "rollback", "hooks", "secret", "trigger", "executions", "logs", "token", "tenant"),
     *("serve", "migrate", "rotate-master-key", "doctor", "bench"),
 )
 

@@ -35,8 +35,10 @@ def command(names: tuple[str, ...], point: str, *, strict: bool, as_json: bool, 
     from engine.app import Hook
     from engine.cli import files
     from engine.config import Config
+    from engine.points import load_points
 
     config = Config()
+    load_points(config.points)
     dependencies = dict(map(_dependency, given["dependencies"]))
     hooks = {
         name: Hook(files.read_source(name, config.source_bytes), point, dependencies=dependencies) for name in names

@@ -39,11 +39,13 @@ cases:
 def command(folder: str, point: str, tenant: str | None) -> None:
     """Write a tenant.yaml, a first hook and its cases into DIR. Nothing is overwritten."""
     from engine.cli import terminal, writing
+    from engine.config import Config
     from engine.errors import BadInput
-    from engine.points import point_named
+    from engine.points import load_points, point_named
 
     if tenant is not None and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", tenant):
         raise BadInput(f"{tenant!r:.100} is no tenant's name: a to z, 0 to 9 and hyphens, 63 at most")
+    load_points(Config().points)
     made = {Path(folder) / name: text for name, text in _files(point_named(point), tenant).items()}
     there = [str(path) for path in made if path.exists() or path.is_symlink()]
     if there:

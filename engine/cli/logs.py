@@ -1,21 +1,26 @@
-"""`hookcell logs`: what has happened in a tenant: changes to its hooks, and hooks that failed."""
+"""`hookcell logs`: what has happened in a tenant: changes to its hooks, hooks that failed; or what they print now."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.cli.connection import asks_tenant, client_of, print_table, tenant_of
-from engine.cli.terminal import give_json
+from engine.cli.terminal import give_json, say
+
+if TYPE_CHECKING:
+    from engine.client import Client
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _PAGE = 100  # the most that the API gives at once
 
 
 @click.command(name="logs")
+@click.option("-f", "--follow", is_flag=True, help="What hooks print and how they end, from now on; Ctrl-C ends it.")
 @click.option("--query", metavar="QUERY", help="As of /api/v2/logs: 'type:fcph AND description:mail*'.")
 @click.option("--type", "types", multiple=True, metavar="CODE", help="As sapi or fcph; repeatable.")
 @click.option("--since", metavar="TIME", help="As 90m, 12h or 7d ago, or a time as 2026-11-23T07:30:00Z.")
@@ -23,8 +28,14 @@ _PAGE = 100  # the most that the API gives at once
 @click.option("--json", "as_json", is_flag=True, help="Print the events as JSON, with their details.")
 @asks_tenant
 def command(limit: int, *, as_json: bool, **given: Any) -> None:
-    """Print the tenant's newest log events, the newest first."""
+    """Print the tenant's newest log events, the newest first; with -f, follow its hooks as they run."""
+    if given["follow"] and (given["query"] or given["types"] or given["since"]):
+        raise click.UsageError("--query, --type and --since are of the log; -f follows everything from now on")
     client, tenant = client_of(given), tenant_of(given)
+    if given["follow"]:
+        with contextlib.suppress(KeyboardInterrupt):
+            _follow(client, tenant, as_json=as_json)
+        return
     query = _query(given["query"], given["types"], given["since"])
     events: list[dict[str, Any]] = []
     while len(events) < limit:
@@ -45,6 +56,48 @@ def command(limit: int, *, as_json: bool, **given: Any) -> None:
     fields = ("date", "type", "description", "client_name", "ip")
     rows = ([event.get(name, "") for name in fields] for event in events[:limit])
     print_table(("date", "type", "description", "token", "address"), rows, "there are no such events")
+
+
+def _follow(client: Client, tenant: str, *, as_json: bool) -> None:
+    """Each line as it comes. A connection that breaks is told, and made again."""
+    from engine.follow import follow
+
+    def lost(why: str) -> None:
+        say(f"hookcell: {why}; connecting again", err=True)
+
+    for event in follow(client, ("tenants", tenant, "log-events"), lost):
+        told = _object(event.data)
+        if as_json:
+            give_json({"event": event.kind} | told)
+        else:
+            _show(event.kind, told)
+
+
+def _object(data: str) -> dict[str, Any]:
+    """What an event says; raises Unreachable for what no server of this version says."""
+    import msgspec
+
+    from engine.client import Unreachable
+
+    try:
+        return msgspec.json.decode(data, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Unreachable(f"an event is not one of a Hookcell server of this version: {error}") from None
+
+
+def _show(kind: str, told: dict[str, Any]) -> None:
+    """'…T07:30:00.123Z  Tell by mail:3  info  mail sent', or how an attempt ended; a mark is the server's own."""
+    from engine.cli.show import LEVELS
+
+    if kind not in ("log", "end"):
+        say(f"hookcell: {told.get('message') or kind}", err=True)
+        return
+    line = f":{told['line']}" if told.get("line") else ""
+    ended, level = kind == "end", str(told.get("level", ""))
+    words: list[Any] = [told.get("at"), f"{told.get('hook') or told.get('trigger_id')}{line}"]
+    words += [told.get("status"), told.get("execution_id")] if ended else [f"{level:5}"]
+    words.append(told.get("text") or told.get("message"))
+    say("  ".join(str(word) for word in words if word), fg=LEVELS.get(level), bold=ended)
 
 
 def _query(query: str | None, types: tuple[str, ...], since: str | None) -> str | None:

@@ -67,6 +67,7 @@ def as_project(hooks: Iterable[HookRow], tenant: str, old: Project | None) -> Pr
                 enabled=hook.enabled,
                 order=hook.order,
                 mode=hook.mode,
+                retry=hook.retry,
                 dependencies=hook.dependencies,
             )
         )

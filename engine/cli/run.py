@@ -46,9 +46,10 @@ def command(file: str, point: str, arguments_file: str | None, *, as_json: bool,
     from engine.cli import files, show
     from engine.config import Config
     from engine.errors import BadInput
-    from engine.points import point_named
+    from engine.points import load_points, point_named
 
     config = Config()
+    load_points(config.points)
     if file == "-" and arguments_file == "-":
         raise BadInput("only one of the hook and its arguments can come from standard input")
     sample = point_named(point).sample

@@ -10,8 +10,10 @@ import click
 if TYPE_CHECKING:
     import socket
 
+    from engine.api.services import Services
     from engine.app import Engine
     from engine.config import Config
+    from engine.server import Server
 
 _TOKEN_FILE = "operator.token"  # noqa: S105 - its name; in the data folder; written at the first start
 
@@ -26,15 +28,18 @@ def command(**given: Any) -> None:
     """Run the server: Auth0's management API at /api/v2, the engine's own at /v1.
 
     The first start makes the data folder, the master key and an operator's token in it, readable by you alone. Every
-    layer of the sandbox is proved before the port is opened. SIGTERM and Ctrl-C end it in order.
+    layer of the sandbox is proved before the port is opened. SIGTERM and Ctrl-C end it in order; a second
+    one ends it at once. What is in the queue is run after the next start.
     """
     import asyncio
 
     import uvloop
 
     from engine.cli.data import config_of
+    from engine.points import load_points
 
     config = config_of(given)
+    load_points(config.points)
     _check_tls(config)
     loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     with _bound(config) as listening, contextlib.suppress(asyncio.CancelledError), loop as runner:
@@ -106,10 +111,28 @@ async def _listen(config: Config, listening: socket.socket, engine: Engine) -> N
 
     loop = asyncio.get_running_loop()
     async with open_services(config, engine) as services:
-        server = Server(config, make_app(services), listening)
+        server = Server(config, make_app(services), listening, services.live.close)
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, server.stop)
+            loop.add_signal_handler(number, _stop, server, services)
+        _settle()
         await server.run(lambda: say(_told(config, listening)))
+
+
+def _settle() -> None:
+    """What the start has made lives until the end: the collector need not go through it again and again."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+
+
+def _stop(server: Server, services: Services) -> None:
+    """Begin nothing more of the queue, answer who waits. A second time: wait for nothing; what is queued stays so."""
+    services.queue.rest()
+    if server.stopping:
+        services.queue.hurry()
+        services.engine.hurry()
+    server.stop()
 
 
 def _told(config: Config, listening: socket.socket) -> str:

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import click
 import msgspec
 
-from engine.cli.terminal import plain
+from engine.cli.terminal import plain, plain_line
 from engine.outcome import Cause, Exchange, Finding, Outcome, lines_of
 
 _COLOURS = {"ok": "green", "denied": "yellow"}
-_LEVELS = {"info": None, "warn": "yellow", "error": "red"}
+LEVELS = {"info": None, "warn": "yellow", "error": "red"}
 
 
-def show_outcome(outcome: Outcome, name: str) -> None:
-    """Print an outcome: the log, the calls to other hosts, then how it ended, then the result."""
-    name = plain(name)
+def show_outcome(outcome: Outcome, name: str, *, aside: bool = True) -> None:
+    """Print an outcome: the log, the calls to other hosts, then how it ended, then the result.
+
+    `aside`: the log and the calls go to standard error. Otherwise the outcome is one of several that somebody looks
+    through: then no text of a hook's begins a line.
+    """
+    name, shown = plain(name), plain if aside else plain_line
     for event in outcome.logs:
         where = f"{name}:{event.line}" if event.line else name
-        click.secho(f"{where}  {event.level:5}  {plain(event.text)}", fg=_LEVELS.get(event.level), err=True)
+        click.secho(f"{where}  {event.level:5}  {shown(event.text)}", fg=LEVELS.get(event.level), err=aside)
     for exchange in outcome.egress:
-        click.secho(plain(_told(exchange)).replace("\n", "\\x0a"), fg=None if exchange.status else "yellow", err=True)
+        click.secho(plain_line(_told(exchange)), fg=None if exchange.status else "yellow", err=aside)
     if outcome.status == "rejected":
         return
     click.secho(outcome.status, fg=_COLOURS.get(outcome.status, "red"), bold=True, nl=False)
-    click.echo(f"  {outcome.usage.wall_ms:.1f} ms" + (f"  {plain(outcome.message)}" if outcome.message else ""))
+    click.echo(f"  {outcome.usage.wall_ms:.1f} ms" + (f"  {shown(outcome.message)}" if outcome.message else ""))
     if outcome.status != "ok":
-        _show_way(outcome, name)
+        _show_way(outcome, name, shown)
     if outcome.status == "ok":
         click.echo(plain(json.dumps(msgspec.json.decode(outcome.result), indent=2, ensure_ascii=False)))
 
@@ -40,7 +44,7 @@ def _told(exchange: Exchange) -> str:
     return f"{exchange.method} {exchange.url}  {end}{took}"
 
 
-def _show_way(outcome: Outcome, name: str) -> None:
+def _show_way(outcome: Outcome, name: str, shown: Callable[[str], str]) -> None:
     """The line where it ended, or the steps there where there are more; then what led to it."""
     own = outcome.causes[:1] if outcome.status == "raised" else ()
     for cause in own:
@@ -48,7 +52,7 @@ def _show_way(outcome: Outcome, name: str) -> None:
     if outcome.line and not own:
         click.echo(f"  {name}:{outcome.line}: {plain(outcome.source or '')}")
     for cause in outcome.causes[len(own) :]:
-        click.echo(f"caused by {plain(cause.message)}")
+        click.echo(f"caused by {shown(cause.message)}")
         _show_steps(cause, name)
 
 

@@ -42,12 +42,15 @@ async def _run_all(files: list[tuple[Path, CaseFile]], *, quiet: bool) -> list[V
     from engine.app import Engine
     from engine.cases import run_cases
     from engine.config import Config
+    from engine.points import load_points
 
+    config = Config()
+    load_points(config.points)
     verdicts = []
     total = sum(len(file.cases) for _, file in files)
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
         bar = progress.add_task("cases", total=total)
-        async with Engine(Config()) as engine:
+        async with Engine(config) as engine:
             for path, file in files:
                 async for verdict in run_cases(engine, path, file):
                     verdicts.append(verdict)

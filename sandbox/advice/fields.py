@@ -21,8 +21,9 @@ _SECRETS: Fields = {"*": None}  # told from others by identity
 WEBTASK: Fields = {
     "id": None,
     "execution_id": None,
+    "attempt": None,
     "secrets": _SECRETS,
-    **dict.fromkeys(("data", "meta", "headers", "query", "params"), _ANY),
+    **dict.fromkeys(("response", "data", "meta", "headers", "query", "params"), _ANY),
 }  # as sandbox/hook.py makes it
 
 _METHODS = frozenset(dir(Document))

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from engine.api.app import make_app, open_services
 from engine.app import Engine
 from engine.config import Config
+from engine.points import point_named
 from engine.scopes import TENANT_SCOPES
 from engine.server import Server as HttpServer
 
@@ -37,6 +39,30 @@ class TenantApi:
         """Ask with its token; `path` under /v1/tenants/NAME when it does not begin with a slash."""
         where = path if path.startswith("/") else f"/v1/tenants/{self.name}/{path}"
         return self.client.request(method, where, headers={"Authorization": f"Bearer {self.token}"}, **sent)
+
+    def hook(self, name: str, source: str, trigger_id: str, **query: Any) -> dict[str, Any]:
+        """A hook of that source, enabled."""
+        made = self.ask("PUT", f"hooks/{name}/source", content=source, params={"trigger_id": trigger_id} | query)
+        assert made.status_code in (200, 201), made.text
+        hook: dict[str, Any] = made.json()
+        return hook
+
+    def trigger(self, trigger_id: str, arguments: Any = None, **headers: str) -> httpx.Response:
+        """Call a point, with its sample unless told otherwise. `headers`: Idempotency_Key for Idempotency-Key."""
+        given = point_named(trigger_id).sample if arguments is None else arguments
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent["Authorization"] = f"Bearer {self.token}"
+        return self.client.post(f"/v1/tenants/{self.name}/triggers/{trigger_id}", json=given, headers=sent)
+
+    def ended(self, execution_id: str) -> dict[str, Any]:
+        """The execution, once it has ended."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            answer = self.ask("GET", f"executions/{execution_id}")
+            shown: dict[str, Any] = answer.json()
+            if answer.status_code == 200 and shown["status"] not in ("queued", "running"):
+                return shown
+        raise AssertionError(f"{execution_id} has not ended: {answer.text}")
 
 
 class Server:
@@ -68,7 +94,7 @@ class Server:
         async with Engine(self.config) as engine, open_services(self.config, engine) as services:
             self.services = services
             self.app = make_app(services)
-            async with listening(self.config, self.app) as self.url:
+            async with listening(self.config, self.app, services.live.close) as self.url:
                 self._ready.set()
                 await self._stop.wait()
 
@@ -102,11 +128,11 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def listening(config: Config, app: Any) -> AsyncIterator[str]:
+async def listening(config: Config, app: Any, stopping: Callable[[], None]) -> AsyncIterator[str]:
     """A uvicorn on a free port; its address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server, opened = HttpServer(config, app, listener), asyncio.Event()
+        server, opened = HttpServer(config, app, listener, stopping), asyncio.Event()
         task = asyncio.create_task(server.run(opened.set))
         await opened.wait()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

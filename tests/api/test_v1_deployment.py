@@ -59,6 +59,45 @@ def test_the_same_deployment_again_changes_nothing(server: Any, acme: Any) -> No
     assert before == (revision(server, acme), there(acme))
 
 
+def test_a_retry_is_part_of_what_a_hook_shall_be(server: Any, acme: Any) -> None:
+    """The order of its ends is none; what is left out of it is as by default, and so is all of it."""
+    said = {"attempts": 3, "on": ["timeout", "raised"], "most_ms": 5}
+    first = deploy(acme, hook("a", retry=said))
+    before = revision(server, acme)
+    again = deploy(acme, hook("a", retry=said | {"on": ["raised", "timeout", "raised"]}))
+    stored, after = there(acme)[0]["retry"], revision(server, acme)
+    gone = deploy(acme, hook("a"))
+
+    assert [("create", "a", [], 1)] == told(first)
+    assert [("unchanged", "a", [], 1)] == told(again)
+    assert before == after
+    assert {"attempts": 3, "on": ["raised", "timeout"], "first_ms": 1_000, "most_ms": 5} == stored
+    assert [("update", "a", ["retry"], 1)] == told(gone)
+    assert 1 == there(acme)[0]["retry"]["attempts"]
+
+
+@pytest.mark.parametrize(
+    "retry",
+    [
+        3,
+        None,
+        {"attempts": 0},
+        {"attempts": 21},
+        {"attempts": "3"},
+        {"on": ["ok"]},
+        {"on": "timeout"},
+        {"first_ms": 0},
+        {"most_ms": 1 << 62},
+        {"after": 1},
+    ],
+)
+def test_a_retry_that_cannot_be_is_refused(acme: Any, retry: Any) -> None:
+    answer = deploy(acme, hook("a", retry=retry))
+
+    assert (400, "invalid_body") == (answer.status_code, answer.json()["errorCode"])
+    assert "retry" in answer.json()["message"]
+
+
 def test_a_dry_run_tells_the_same_and_does_nothing(server: Any, acme: Any) -> None:
     deploy(acme, hook("a"))
     before = (revision(server, acme), there(acme))

@@ -12,6 +12,7 @@ from serving import Serving
 from engine.cli.deploy import _put
 from engine.client import Client, Refused
 from engine.project import read_project
+from tenants.records import Retry
 
 HOOK = "def hook(user, context, cb):\n    print('one')\n    cb()\n"
 TENANT_YAML = """\
@@ -19,6 +20,7 @@ hooks:
   - name: Tell by mail
     point: post-change-password
     source: hooks/tell.py
+    retry: {attempts: 5, on: [timeout, raised], first_ms: 50}
   - name: claims
     point: credentials-exchange
     source: hooks/claims.py
@@ -57,6 +59,10 @@ def test_a_folder_becomes_what_is_live(ask: Any, served: Serving, tenant: str) -
     assert (HOOK, True, 0, None, {}) == tuple(
         made["Tell by mail"][name] for name in ("source", "enabled", "order", "mode", "dependencies")
     )
+    assert [
+        {"attempts": 5, "on": ["raised", "timeout"], "first_ms": 50, "most_ms": 3_600_000},
+        {"attempts": 1, "on": list(Retry().on), "first_ms": 1_000, "most_ms": 3_600_000},
+    ] == [made[name]["retry"] for name in ("Tell by mail", "claims")]
     assert (False, 3, "invocation", {"json": ""}) == tuple(
         made["claims"][name] for name in ("enabled", "order", "mode", "dependencies")
     )
@@ -87,6 +93,18 @@ def test_a_change_is_shown_as_a_diff_and_a_dry_run_changes_nothing(
     assert HOOK == hooks_of(served, tenant)["Tell by mail"]["source"]
     ask("deploy", "acme")
     assert 2 == hooks_of(served, tenant)["Tell by mail"]["version"]
+
+
+def test_a_retry_that_differs_is_changed_and_makes_no_version(
+    ask: Any, write: Any, served: Serving, tenant: str
+) -> None:
+    ask("deploy", "acme")
+    write("acme/tenant.yaml", TENANT_YAML.replace("attempts: 5", "attempts: 6"))
+    ran = ask("deploy", "acme")
+    made = hooks_of(served, tenant)["Tell by mail"]
+
+    assert "~ update     Tell by mail  (post-change-password): retry" in ran.out.splitlines()
+    assert (6, 1) == (made["retry"]["attempts"], made["version"])
 
 
 def test_hooks_that_the_folder_does_not_name_stay_unless_deleting_is_asked_for(
@@ -142,7 +160,7 @@ def test_every_fault_of_the_file_is_told_with_its_line(ask: Any, write: Any) -> 
         "hookcell: acme/tenant.yaml:2: hooks[0].name: it is missing",
         "acme/tenant.yaml:2: hooks[0].source: '../x.py': '../x.py' lies outside the folder",
         "acme/tenant.yaml:2: hooks[0]: 'nam' is no field; did you mean 'name'?",
-        "acme/tenant.yaml:3: hooks[1]: found a number ('3'); it is a mapping of name, point, source, enabled, order, mode, dependencies",
+        "acme/tenant.yaml:3: hooks[1]: found a number ('3'); it is a mapping of name, point, source, enabled, order, mode, retry, dependencies",
     ] == ran.err.splitlines()
 
 
@@ -151,7 +169,7 @@ def test_an_unknown_point_is_told_with_line_and_nearest(ask: Any, write: Any) ->
     write("acme/tenant.yaml", TENANT_YAML.replace("credentials-exchange", "credential-exchange"))
 
     fault = ask("deploy", "acme").fault
-    assert "acme/tenant.yaml:6: there is no extensibility point 'credential-exchange'" in fault
+    assert "acme/tenant.yaml:7: there is no extensibility point 'credential-exchange'" in fault
     assert "did you mean 'credentials-exchange'?" in fault
 
 

@@ -25,6 +25,7 @@ HOOK: dict[str, Any] = {
     "enabled": True,
     "order": 0,
     "mode": None,
+    "retry": {"attempts": 1, "on": [], "first_ms": 1, "most_ms": 1},
     "version": 1,
     "source_sha256": EVIL,
     "dependencies": {},
@@ -37,6 +38,36 @@ TOKEN = {"id": EVIL, "name": EVIL, "scopes": [EVIL], "created_at": EVIL, "expire
 TENANT = {"id": EVIL, "name": EVIL, "settings": {EVIL: EVIL, "mode": EVIL}, "revision": 1, "created_at": EVIL}
 VERSION = {"number": 2, "live": True, "created_at": EVIL, "created_by": EVIL, "dependencies": {}, "source_sha256": EVIL}
 CHANGE = {"action": "update", "name": EVIL, "trigger_id": EVIL, "fields": [EVIL], "diff": f"+{EVIL}\n"}
+OUTCOME = {
+    "status": "raised",
+    "message": EVIL,
+    "line": 1,
+    "source": EVIL,
+    "logs": [{"level": "info", "text": EVIL, "line": 1, "at": EVIL}],
+    "egress": [{"method": EVIL, "url": EVIL, "error": EVIL}],
+    "causes": [{"message": EVIL, "steps": []}, {"message": EVIL, "steps": [{"line": 1, "function": EVIL}]}],
+}
+EXECUTION: dict[str, Any] = {
+    "id": EVIL,
+    "trigger_id": EVIL,
+    "blocking": False,
+    "status": "error",
+    "attempt": 1,
+    "hooks": [EVIL],
+    "idempotency_key": EVIL,
+    "created_at": EVIL,
+    "started_at": EVIL,
+    "ended_at": EVIL,
+    "run_at": EVIL,
+    "arguments": {EVIL: EVIL},
+    "outcome": {
+        "status": "error",
+        "message": EVIL,
+        "error": EVIL,
+        "hooks": [{"hook_id": EVIL, "name": EVIL, "version": 1, "lease_ms": 1, "outcome": OUTCOME}],
+        "timings": {EVIL: 1.0},
+    },
+}
 ANSWERS: dict[str, Any] = {  # by the end of the path
     "export": {"hooks": [HOOK]},
     "hooks": {"hooks": [HOOK]},
@@ -50,9 +81,24 @@ ANSWERS: dict[str, Any] = {  # by the end of the path
     "tenants/t": TENANT,
     "rotation": {"master_key_id": EVIL, "data_keys": 1, "unreadable": [EVIL], "complete": False},
     "logs": [dict.fromkeys(("date", "type", "description", "client_name", "ip"), EVIL)],
-    "points": {"points": [{"id": "post-change-password"}]},
+    "points": {"points": [{"id": "post-change-password", "sample": {}}]},
+    "log-events": None,  # see FOLLOWED
+    "triggers/p": {"execution_id": EVIL, "status": "error", "data": {"name": EVIL, EVIL: EVIL}, "fail": EVIL},
+    "triggers/q": {"execution_id": EVIL, "status": "queued"},
+    "executions": {"executions": [EXECUTION], "next": EVIL},
+    "executions/e": EXECUTION,
+    "executions/e/redrive": EXECUTION,
     "deployment": {"applied": False, "revision": 1, "changes": [CHANGE], "live": [EVIL]},
 }
+LINE = {"hook": EVIL, "trigger_id": EVIL, "level": EVIL, "text": EVIL, "line": EVIL, "at": EVIL}
+FOLLOWED = "".join(
+    f"event: {kind}\ndata: {json.dumps(told)}\nid: 1\n\n"
+    for kind, told in (
+        ("log", LINE),
+        ("end", LINE | {"status": EVIL, "execution_id": EVIL}),
+        ("missed", {"message": EVIL}),
+    )
+)
 COMMANDS = {
     "hooks": ("hooks",),
     "hooks json": ("hooks", "--json"),
@@ -63,6 +109,16 @@ COMMANDS = {
     "secrets": ("secret", "list", "h"),
     "logs": ("logs",),
     "logs json": ("logs", "--json"),
+    "follow": ("logs", "-f"),
+    "follow json": ("logs", "-f", "--json"),
+    "error": ("trigger", "p", "--arguments", "call.json"),
+    "error json": ("trigger", "p", "--arguments", "call.json", "--json"),
+    "queued": ("trigger", "q", "--arguments", "call.json"),
+    "executions": ("executions", "--limit", "2"),
+    "executions json": ("executions", "--limit", "2", "--json"),
+    "execution": ("executions", "show", "e"),
+    "execution json": ("executions", "show", "e", "--json"),
+    "redrive": ("executions", "redrive", "e"),
     "token": ("token", "create", "x"),
     "token json": ("token", "create", "x", "--json"),
     "token file": ("token", "create", "x", "--to", "made.token"),
@@ -90,6 +146,9 @@ class _Hostile(http.server.BaseHTTPRequestHandler):
         status, body = 200, json.dumps(self._body(path, query)).encode()
         if path.endswith("/source"):
             body = EVIL.encode()
+        if path.endswith("/log-events"):  # two events, then the token is no longer valid
+            body = FOLLOWED.encode()
+            status = 401 if self.headers.get("Last-Event-ID") else 200
         if "/refused" in path:
             status, body = 400, json.dumps({"message": EVIL, "errorCode": EVIL}).encode()
         elif "/other" in path:
@@ -127,6 +186,7 @@ def hostile() -> Iterator[str]:
 def folder(tmp_path: Path) -> Path:
     """One with a hook to deploy."""
     (tmp_path / "hook.py").write_text("cb()\n")
+    (tmp_path / "call.json").write_text("{}")
     (tmp_path / "tenant.yaml").write_text("hooks:\n- {name: h, point: post-change-password, source: hook.py}\n")
     return tmp_path
 

@@ -48,6 +48,7 @@ def test_pulling_then_deploying_changes_nothing(
         upload(name, source)
     served.ask("PATCH", f"/v1/tenants/{tenant}/hooks/1234", json={"order": 7, "mode": "invocation", "enabled": True})
     served.ask("PATCH", f"/v1/tenants/{tenant}/hooks/null", json={"dependencies": {"requests": "2.32", "json": ""}})
+    served.ask("PATCH", f"/v1/tenants/{tenant}/hooks/null", json={"retry": {"attempts": 3, "on": ["timeout"]}})
     before = served.ask("GET", f"/v1/tenants/{tenant}/export").json()
     pulled = ask("pull", "acme")
     sources = {hook.name: hook.source for hook in read_project(tmp_path / "acme").hooks}

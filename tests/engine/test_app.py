@@ -597,7 +597,7 @@ async def test_an_unknown_point_names_the_nearest(engine: Engine, sample: dict[s
         ({"user": 1, "context": {"connection": {}}}, r"\['user'\]"),
         ({"user": {}, "context": {"connection": 1}}, r"\['context'\]\['connection'\]"),
         ({"user": {"a": "x" * (2 << 20)}, "context": {"connection": {}}}, "the most allowed is 1048576"),
-        (b"[" * 200_000 + b"]" * 200_000, "too deep"),
+        (b"[" * 10_000 + b"]" * 10_000, "too deep"),
     ],
 )
 async def test_arguments_that_do_not_fit_are_the_callers_mistake(

@@ -109,3 +109,9 @@ async def test_calls_are_measured_beside_plain_requests_and_waiting_hooks_beside
     assert (3, 1.5) == (called.budget, waited.budget)
     assert called.measured > 0.1
     assert waited.measured > 0.1
+
+
+async def test_one_group_is_measured_alone_where_it_is_named() -> None:
+    figures = await bench._measure_all(("memory",), quiet=True)
+
+    assert ["blank worker, PSS", "hookcell run, whole"] == [figure.name for figure in figures]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.deployment import BadDeployment, Change, Wanted, diffs, live, plan
-from tenants.records import Hook, Version
+from tenants.records import Hook, Retry, Version
 
 POINT = "post-change-password"
 OTHER_POINT = "credentials-exchange"
@@ -51,7 +51,14 @@ def test_a_hook_that_is_as_it_shall_be_is_unchanged() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("script", "b\n"), ("dependencies", {"json": ""}), ("enabled", True), ("order", 2), ("mode", "invocation")],
+    [
+        ("script", "b\n"),
+        ("dependencies", {"json": ""}),
+        ("enabled", True),
+        ("order", 2),
+        ("mode", "invocation"),
+        ("retry", Retry(attempts=2)),
+    ],
 )
 def test_each_field_that_differs_is_named(field: str, value: object) -> None:
     assert [("update", "a", (field,))] == planned([hook("a")], [wanted("a", **{field: value})])

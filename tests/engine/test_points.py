@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import msgspec
 import pytest
 import yaml
 
+from engine import points
 from engine.app import Hook
 from engine.errors import BadArguments, UnknownPoint
 from engine.outcome import Outcome
-from engine.points import Point, _refuse_reference, all_points, point_named
+from engine.points import Point, all_points, point_named
+from engine.points.faults import faults_of
+from engine.points.reading import validator_of
 
 POINTS = list(all_points().values())
 MOST_BYTES = 1 << 20
@@ -36,6 +38,23 @@ def test_the_five_points_of_the_model_are_there() -> None:
         "pre-user-registration": True,
         "send-phone-message": True,
     } == {point.id: point.blocking for point in POINTS}
+
+
+def test_a_built_in_point_is_held_to_the_rules_of_an_operators_own() -> None:
+    files = sorted(Path(points.__file__).parent.glob("*.yaml"))
+    faults = [faults_of(yaml.safe_load(file.read_text(encoding="utf-8")), ()) for file in files]
+
+    assert [[]] * len(POINTS) == faults
+
+
+def test_where_nobody_waits_the_caller_goes_on_and_nothing_is_secret() -> None:
+    """Who waits is refused without an answer: no token, no user, no code."""
+    assert {True: {"closed"}, False: {"open"}} == {
+        blocking: {point.fail for point in POINTS if point.blocking == blocking} for blocking in (True, False)
+    }
+    assert {"pre-user-registration": ("user.password",), "send-phone-message": ("text", "context.code")} == {
+        point.id: point.secret for point in POINTS if point.secret
+    }
 
 
 def test_the_set_of_points_cannot_be_changed_from_outside() -> None:
@@ -118,7 +137,7 @@ def test_a_sample_script_is_checked_without_a_warning(path: Path, engine_thread:
 
 def test_a_default_response_fits_its_own_schema(point: Point) -> None:
     """What a silent hook answers is an answer."""
-    jsonschema_rs.validator_for(point.response, retriever=_refuse_reference).validate(point.default_response)
+    validator_of(point.response).validate(point.default_response)
 
 
 def test_a_starter_is_accepted_and_runs_ok_on_the_sample(point: Point, run_hook: Callable[..., Outcome]) -> None:
@@ -126,7 +145,7 @@ def test_a_starter_is_accepted_and_runs_ok_on_the_sample(point: Point, run_hook:
     outcome = run_hook(point.starter, trigger_id=point.id)
 
     assert ("ok", "", ()) == (outcome.status, outcome.message, outcome.diagnostics)
-    jsonschema_rs.validator_for(point.response, retriever=_refuse_reference).validate(outcome.value())
+    validator_of(point.response).validate(outcome.value())
 
 
 def test_a_hook_gets_the_points_arguments_by_its_parameters(point: Point, run_hook: Callable[..., Outcome]) -> None:
@@ -164,9 +183,76 @@ def test_arguments_of_another_shape_are_refused_with_the_place(trigger_id: str, 
             point.encode_arguments(given, MOST_BYTES)
 
 
+SMS = point_named("send-phone-message").sample
+CLIENT = {"client_id": "1", "name": "a"}
+
+
+@pytest.mark.parametrize(
+    ("trigger_id", "path", "refused", "taken"),
+    [
+        ("credentials-exchange", "client", [None, "a", [], ...], [{}, {"id": 1}]),
+        ("credentials-exchange", "scope", ["a", {}, 1, [1]], [None, [], ["a"], ...]),
+        ("credentials-exchange", "audience", [None, 1, ["a"], ...], ["", "a"]),
+        ("credentials-exchange", "context", [None, "a", []], [{}, {"a": 1}, ...]),
+        *[
+            (point, path, [None, "a", 1, [], ...], [{}, {"more": None}])
+            for point in ("pre-user-registration", "post-user-registration", "post-change-password")
+            for path in ("user", "context.connection")
+        ],
+        *[
+            (point, "context", [None, "a", {}, ...], [{"connection": {}}])
+            for point in ("pre-user-registration", "post-user-registration", "post-change-password")
+        ],
+        ("send-phone-message", "recipient", [None, 1, ...], ["", "1"]),
+        ("send-phone-message", "text", [None, {}, ...], ["", "1"]),
+        ("send-phone-message", "context", [None, "", {}, ...], [SMS["context"]]),
+        ("send-phone-message", "context.message_type", [None, "SMS", "fax", ...], ["sms", "voice"]),
+        ("send-phone-message", "context.action", [None, "enrol", ...], ["enrollment", "second-factor-authentication"]),
+        *[
+            ("send-phone-message", f"context.{name}", [None, 1, ...], ["", "a"])
+            for name in ("language", "code", "ip", "user_agent")
+        ],
+        ("send-phone-message", "context.client", [None, "a", {}, {"client_id": "1"}, {"name": "a"}], [CLIENT, ...]),
+        ("send-phone-message", "context.client.client_metadata", [None, "a", []], [{}, {"a": 1}, ...]),
+        ("send-phone-message", "context.user", [None, "a", [], ...], [{}]),
+    ],
+)
+def test_arguments_are_checked_as_the_model_does_and_null_is_nothing(
+    trigger_id: str, path: str, refused: list[Any], taken: list[Any]
+) -> None:
+    """AUTH0.md section 2.3, row by row; `...`: it is not there."""
+    point = point_named(trigger_id)
+
+    assert [] == [value for value in refused if point.validator.is_valid(with_value(point.sample, path, value))]
+    assert [] == [value for value in taken if not point.validator.is_valid(with_value(point.sample, path, value))]
+
+
+def with_value(sample: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A sample call with another value at a dotted path, or with none."""
+    given: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(sample))
+    *above, last = path.split(".")
+    holder = given
+    for name in above:
+        holder = holder[name]
+    if value is ...:
+        holder.pop(last, None)
+    else:
+        holder[last] = value
+    return given
+
+
 def test_what_the_schema_does_not_name_may_be_there(point: Point) -> None:
     """A host may pass on more than the model did."""
     point.encode_arguments(point.sample | {"more": [1]}, MOST_BYTES)
+
+
+def test_a_refusal_of_arguments_names_the_place_and_not_the_value() -> None:
+    """It may be a password."""
+    given = {"user": [{"password": "s3cret"}], "context": {"connection": {}}}
+    with pytest.raises(BadArguments, match=r"arguments\['user'\]: it is not of type \"object\"") as caught:
+        point_named("pre-user-registration").encode_arguments(given, MOST_BYTES)
+
+    assert "s3cret" not in str(caught.value)
 
 
 def test_arguments_over_their_size_are_refused_with_both_sizes(point: Point) -> None:
@@ -174,6 +260,32 @@ def test_arguments_over_their_size_are_refused_with_both_sizes(point: Point) -> 
     raw = point.encode_arguments(point.sample, MOST_BYTES)
     with pytest.raises(BadArguments, match=f"{len(raw)} bytes of JSON; the most allowed is {len(raw) - 1}"):
         point.encode_arguments(raw, len(raw) - 1)
+
+
+@pytest.mark.parametrize(
+    ("inner", "said"),
+    [
+        (b"[" + b"[]," * 10_000 + b"[]]", "more than 20000 values"),
+        (b"[" * 64 + b"]" * 64, "more than 64 within each other"),
+        (b"[" * 254 + b"]" * 254, "more than 64 within each other"),
+        (b'"[[,"' + b',"x":' + b'{"a":' * 64 + b"1" + b"}" * 64, "more than 64 within each other"),
+    ],
+    ids=["values", "65 deep", "as deep as no validator tells", "beside texts"],
+)
+def test_arguments_that_cost_more_than_they_are_long_are_refused_before_anything_is_made_of_them(
+    inner: bytes, said: str
+) -> None:
+    """Also those that do not fit the point: what they are is not looked at."""
+    raw = b'{"client":5,"n":' + inner + b"}"
+    with pytest.raises(BadArguments, match=said):
+        point_named("credentials-exchange").encode_arguments(raw, MOST_BYTES)
+
+
+def test_arguments_may_be_64_deep_and_hold_brackets_in_texts() -> None:
+    raw = b'{"client":{},"audience":"[[[{{{,,,","scope":[],"context":{},"n":' + b"[" * 63 + b"]" * 63 + b"}"
+    marks = b'{"client":{},"audience":"' + b"[,{" * 10_000 + b'","scope":[],"context":{}}'
+    for given in (raw, marks):
+        assert given == point_named("credentials-exchange").encode_arguments(given, MOST_BYTES)
 
 
 @pytest.mark.parametrize("value", [{1, 2}, b"bytes", 1.5, None, True, "é", {"a": {"b": [1, {"c": None}]}}])
@@ -218,11 +330,11 @@ def test_any_other_text_is_an_unknown_point_in_one_printable_line(asked: str) ->
 def test_a_schema_may_not_refer_to_another_place(uri: str) -> None:
     """Nothing is fetched, from anywhere, when a point is read."""
     with pytest.raises(ValueError, match="nothing is fetched"):
-        jsonschema_rs.validator_for({"properties": {"user": {"$ref": uri}}}, retriever=_refuse_reference)
+        validator_of({"properties": {"user": {"$ref": uri}}})
 
 
 def test_a_schema_may_refer_to_its_own_parts() -> None:
     """That needs no fetching."""
     schema = {"$defs": {"text": {"type": "string"}}, "$ref": "#/$defs/text"}
 
-    assert jsonschema_rs.validator_for(schema, retriever=_refuse_reference).is_valid("a")
+    assert validator_of(schema).is_valid("a")

@@ -17,7 +17,7 @@ from engine.app import Engine
 from engine.config import Config
 from engine.errors import EngineClosed, PoolBusy
 from engine.outcome import Outcome
-from engine.pool import Pool
+from engine.pool import Overdue, Pool
 from engine.worker import Worker
 
 LONG = "import time\ntime.sleep(60)\ncb()"
@@ -218,6 +218,86 @@ async def test_a_tenant_has_no_more_than_its_workers(until: Any) -> None:
         assert 2 == len({holder.worker for holder in holders})
 
 
+async def test_tenants_that_wait_are_served_in_turn(until: Any) -> None:
+    """However many of one tenant wait before it, another one's caller is next but one."""
+    served: list[str] = []
+
+    async def call(pool: Pool, tenant: str) -> None:
+        async with pool.lease(tenant, reuse=False):
+            served.append(tenant)
+
+    async with pool_of(workers=1, reserve=1, wait_ms=600_000) as pool:
+        holder = Holder(pool, "flood", reuse=False)
+        await until(lambda: holder.worker, "a lease")
+        calls = [asyncio.create_task(call(pool, "flood")) for _ in range(20)]
+        await until(lambda: pool.counts()["waiting"] == 20, "a flood")
+        calls += [asyncio.create_task(call(pool, tenant)) for tenant in ("calm", "quiet")]
+        await until(lambda: pool.counts()["waiting"] == 22, "two more")
+        await asyncio.gather(holder.end(), *calls)
+
+        assert ["flood", "calm", "quiet", "flood"] == served[:4]
+
+
+async def test_a_tenant_that_always_has_another_job_does_not_keep_its_worker_for_ever(until: Any) -> None:
+    """Who waits for its place is served while the flood goes on."""
+    over = asyncio.Event()
+
+    async def flood(pool: Pool) -> None:
+        while not over.is_set():
+            async with pool.lease("flood", reuse=True):
+                await asyncio.sleep(0.001)
+
+    async with pool_of(workers=1, reserve=0, wait_ms=600_000) as pool:
+        calls = [asyncio.create_task(flood(pool)) for _ in range(4)]
+        await until(lambda: pool.counts()["waiting"] == 3, "a flood")
+        async with asyncio.timeout(30):
+            assert "calm" == (await use(pool, "calm")).tenant
+        over.set()
+        await asyncio.gather(*calls)
+
+
+async def test_a_flood_that_fills_the_line_gives_way_to_others(until: Any) -> None:
+    """Who comes last of those that wait most is refused, not who comes with a single call."""
+    async with pool_of(workers=1, reserve=1, waiting=3, wait_ms=600_000) as pool:
+        holder = Holder(pool, "flood")
+        await until(lambda: holder.worker, "a lease")
+        flood = [Holder(pool, "flood") for _ in range(3)]
+        await until(lambda: pool.counts()["waiting"] == 3, "a full line")
+        calm = Holder(pool, "calm")
+        with pytest.raises(PoolBusy, match="3 callers wait"):
+            await flood[-1].task
+
+        assert 3 == pool.counts()["waiting"]
+        await asyncio.gather(*(waiter.end() for waiter in (holder, *flood[:2], calm)))
+        assert calm.worker is not None
+
+
+async def test_an_own_idle_worker_is_had_at_once_though_others_wait(until: Any) -> None:
+    """It is of no use to those."""
+    async with pool_of(workers=4, reserve=0, workers_per_tenant=1, wait_ms=600_000) as pool:
+        idle = await use(pool, "calm")
+        holder = Holder(pool, "flood")
+        await until(lambda: holder.worker, "a lease")
+        waiter = Holder(pool, "flood")
+        await until(lambda: pool.counts()["waiting"] == 1, "one who waits")
+
+        assert idle is await use(pool, "calm")
+        await asyncio.gather(holder.end(), waiter.end())
+
+
+async def test_who_has_no_time_left_waits_no_longer(until: Any) -> None:
+    """That is not the pool's fault: it is told apart from a pool that is busy."""
+    async with pool_of(workers=1, reserve=1, wait_ms=600_000) as pool:
+        holder = Holder(pool, "acme")
+        await until(lambda: holder.worker, "a lease")
+        with pytest.raises(Overdue):
+            async with pool.lease("acme", reuse=True, until=asyncio.get_running_loop().time() + 0.05):
+                pass
+
+        assert 0 == pool.counts()["waiting"]
+        await holder.end()
+
+
 async def test_the_longest_idle_worker_makes_room(until: Any) -> None:
     """When every place is taken, a new tenant gets that of whoever was away longest."""
     async with pool_of(workers=2, reserve=0, wait_ms=600_000) as pool:
@@ -281,7 +361,7 @@ async def test_a_waiter_cancelled_just_after_a_worker_was_given_gives_it_back(un
         worker = await until(lambda: holder.worker, "a lease")
         leaver = Holder(pool, "acme")
         await until(lambda: pool.counts()["waiting"] == 1, "one who waits")
-        given = pool._waiters[0].given
+        given = pool._waiters.firsts()[0].given
         given.add_done_callback(lambda _: leaver.task.cancel())
         await holder.end()
         with pytest.raises(asyncio.CancelledError):

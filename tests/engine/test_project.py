@@ -5,14 +5,26 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.api import shapes
-from engine.project import MOST_ORDER, BadProject, Project, SourceFile, check_points, read_project, within, written
+from engine.api import retries, shapes
+from engine.project import (
+    MOST_ATTEMPTS,
+    MOST_ORDER,
+    MOST_RETRY_MS,
+    BadProject,
+    Project,
+    SourceFile,
+    check_points,
+    read_project,
+    within,
+    written,
+)
+from tenants.records import Retry, RetryOn
 
 HOOK = "hooks:\n  - {name: a, point: p, source: a.py}\n"
 
@@ -91,7 +103,7 @@ def test_every_fault_is_told_at_once_in_order_and_with_its_line(folder: Path) ->
         "tenant.yaml:8: hooks[1].order: found true or false ('true'); it is a whole number",
         "tenant.yaml:9: hooks[1].mode: found 'forever'; it is tenant or invocation",
         "tenant.yaml:10: hooks[1].dependencies.requests: found a number ('2.32'); it is a text, in quotes if need be",
-        "tenant.yaml:11: hooks[2]: found a number ('3'); it is a mapping of name, point, source, enabled, order, mode, dependencies",
+        "tenant.yaml:11: hooks[2]: found a number ('3'); it is a mapping of name, point, source, enabled, order, mode, retry, dependencies",
         "tenant.yaml:12: hooks[3].dependencies[0]: found a number ('1'); it is a text, in quotes if need be",
         "tenant.yaml:12: hooks[3]: 'name' stands there twice",
     ] == faults_of(folder, text)
@@ -198,6 +210,63 @@ def test_a_point_that_the_server_does_not_have_is_told_with_line_and_nearest(fol
         check_points(folder, project, ["pp", "other"])
 
 
+def retry_of(folder: Path, said: str) -> Retry:
+    (folder / "tenant.yaml").write_text(HOOK.replace("}", f", retry: {said}}}"))
+    (hook,) = read_project(folder).hooks
+    return hook.retry
+
+
+def test_a_retry_says_what_it_says_and_the_rest_is_as_by_default(folder: Path) -> None:
+    """`on` is a name here, though YAML has it as a truth value."""
+    assert Retry() == retry_of(folder, "{}") == retry_of(folder, "null") == Retry(attempts=1)
+    assert Retry(attempts=5, on=("raised", "timeout")) == retry_of(folder, "{attempts: 5, on: [timeout, raised]}")
+    assert Retry(on=(), first_ms=1, most_ms=86_400_000) == retry_of(folder, "{on: [], first_ms: 1, most_ms: 86400000}")
+
+
+def test_a_deployment_says_the_retry_only_where_the_file_does(folder: Path) -> None:
+    (folder / "tenant.yaml").write_text(HOOK.replace("}", ", retry: {attempts: 2, on: [crashed]}}"))
+    (hook,) = read_project(folder).hooks
+
+    assert {"attempts": 2, "on": ("crashed",), "first_ms": 1_000, "most_ms": 3_600_000} == hook.as_body()["retry"]
+    (folder / "tenant.yaml").write_text(HOOK)
+    assert "retry" not in read_project(folder).hooks[0].as_body()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("5", "found a number ('5'); it is a mapping of attempts, on, first_ms, most_ms"),
+        ("{attempts: 21}", "attempts: found a number ('21'); it is 1 to 20"),
+        ("{attempts: 0}", "attempts: found a number ('0'); it is 1 to 20"),
+        ("{attempts: two}", "attempts: found a text ('two'); it is a whole number"),
+        ("{first_ms: 86400001}", "first_ms: found a number ('86400001'); it is 1 to 86400000"),
+        ("{on: timeout}", "on: found a text ('timeout'); it is a list"),
+        ("{on: [ok]}", "on: 'ok' is no end; there are denied, raised"),
+        ("{on: [time_out]}", "on: 'time_out' is no end; did you mean 'timeout'?"),
+        ("{on: [1]}", "on[0]: found a number ('1'); it is a text"),
+        ("{after: 3}", "'after' is no field; there are attempts, on, first_ms, most_ms"),
+    ],
+)
+def test_a_retry_that_no_server_takes_is_told_here(folder: Path, said: str, told: str) -> None:
+    (fault,) = faults_of(folder, HOOK.replace("}", f", retry: {said}}}"))
+
+    assert fault.startswith("tenant.yaml:2: hooks[0].retry")
+    assert told in fault
+
+
+def test_the_bounds_of_a_retry_are_the_servers() -> None:
+    assert (MOST_ATTEMPTS, MOST_RETRY_MS) == (retries.MOST_ATTEMPTS, retries.MOST_MS)
+
+
+RETRIES = st.builds(
+    Retry,
+    attempts=st.integers(1, 20),
+    on=st.sets(st.sampled_from(get_args(RetryOn))).map(
+        lambda ends: tuple(end for end in get_args(RetryOn) if end in ends)
+    ),
+    first_ms=st.integers(1, 86_400_000),
+    most_ms=st.integers(1, 86_400_000),
+)
 NAMES = st.from_regex(r"[a-zA-Z0-9]([ \-a-zA-Z0-9]{0,20}[a-zA-Z0-9])?", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff"), max_size=40)
 
@@ -216,6 +285,7 @@ def test_what_is_written_is_read_as_it_was(data: Any) -> None:
             enabled=data.draw(st.booleans()),
             order=data.draw(st.integers(-1000, 1000)),
             mode=data.draw(st.sampled_from([None, "tenant", "invocation"])),
+            retry=data.draw(st.none() | RETRIES) or Retry(),
             dependencies=data.draw(st.dictionaries(NAMES, st.sampled_from(["", "2.32", "null"]), max_size=3)),
         )
         for index, name in enumerate(names)

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ulid import ULID
 
 from engine import retention
 from engine.config import Config
-from tenants import log_events, register, schema, token_rows
-from tenants.records import SealedKey, Settings, Tenant, Token
+from tenants import execution_rows, executions, log_events, register, schema, token_rows
+from tenants.executions import Recorded
+from tenants.records import Execution, SealedKey, Settings, Tenant, Token
 from tenants.rows import Everything, Rows
 from tenants.store import Store
 
 NOW_MS = 1_800_000_000_000
 DAY_MS = 86_400_000
-CONFIG = Config(log_days=30, log_events=10)
+CONFIG = Config(log_days=30, log_events=10, execution_days=7, executions=4)
 
 
 @pytest.fixture
@@ -66,6 +68,37 @@ def test_a_sweep_goes_on_until_nothing_is_left(
 
     left = [len(store.read(each.id, log_events.after, "", 1_000).result(60)) for each in (old, many, quiet)]
     assert [3, 10, 2] == left
+
+
+def record(store: Store, tenant: Tenant, number: int, days: int = 0) -> None:
+    """So many executions, that ended so many days ago."""
+    ended_ms = NOW_MS - days * DAY_MS
+    fields: dict[str, Any] = {"trigger_id": "p", "blocking": True, "hook_ids": (), "arguments": "{}", "run_at_ms": 0}
+    made = [
+        Execution(id=str(ULID()), status="success", ended_ms=ended_ms, created_ms=ended_ms, **fields)
+        for _ in range(number)
+    ]
+    store.write_all(executions.record, [Recorded(tenant.id, each) for each in made]).result(60)
+
+
+def test_executions_are_swept_as_logs_are(
+    store: Store, tenant: Callable[[str], Tenant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By limits of their own, a part of each tenant's in turn."""
+    monkeypatch.setattr(execution_rows, "_SWEPT", 5)
+    turns: list[str] = []
+    swept = executions.sweep
+    monkeypatch.setattr(executions, "sweep", lambda rows, *limits: turns.append(rows.tenant_id) or swept(rows, *limits))
+    old, many, quiet = (tenant(name) for name in ("old", "many", "quiet"))
+    record(store, old, 23, days=8)
+    record(store, old, 3, days=6)
+    record(store, many, 17)
+    record(store, quiet, 2)
+    sweep(store)
+
+    left = [len(store.read(each.id, executions.page).result(60)) for each in (old, many, quiet)]
+    assert [3, 4, 2] == left
+    assert [old.id, many.id, old.id, many.id] == turns[:4]
 
 
 def test_a_noisy_tenant_does_not_keep_others_logs_from_being_swept(

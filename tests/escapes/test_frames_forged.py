@@ -131,6 +131,10 @@ ENDINGS = {
     "result too large": packets_of(done(result=b"1" + b"0" * 1_000)),
     "result too large for a frame": packets_of(done(result=b"1" * (wire.REPLY_BYTES + 1))),
     "result too deep": packets_of(done(result=b"[" * 900)),
+    "result as deep as nobody stores": packets_of(done(result=b"[" * 102 + b"]" * 102)),
+    "error of too many values": packets_of(
+        done(status="denied", result=None, error=b"[" + b"0," * wire.VALUES + b"0]")
+    ),
     "ok without a result": packets_of(done(result=None)),
     "denied with a result": packets_of(done(status="denied")),
     "error that is no JSON": packets_of(done(status="denied", result=None, error=b"{]")),

@@ -51,6 +51,7 @@ def told(found: list[Diagnostic], rule: str) -> list[tuple[int, str]]:
 
 def test_a_plain_hook_has_no_warnings() -> None:
     assert [] == within("print(user.email, context.connection.name, context.webtask.secrets.KEY)")
+    assert [] == within("print(context.webtask.execution_id, context.webtask.attempt, context.webtask.response.user)")
 
 
 # unused-cb

@@ -170,6 +170,7 @@ def test_the_response_is_what_it_was_at_the_call(run_here: Callable[..., Any]) -
         ("{1: 2}", "JSON keys are text"),
         ("{'a': [print]}", "result['a'][0] is a"),
         ("'x' * 300_000", "the most allowed is 262144"),
+        ("[[] for i in range(20_000)]", "more than 20000 values"),
         ("'\\ud800'", ""),
     ],
 )
@@ -189,6 +190,12 @@ def test_a_response_whose_own_methods_raise_is_told(run_here: Callable[..., Any]
     )
 
     assert ("ok", b'[[1],{"a":2}]') == (done.status, done.result)
+
+
+def test_an_error_of_too_many_values_is_told_without_them(run_here: Callable[..., Any]) -> None:
+    done = ended(run_here, "cb({'message': 'no', 'x': [[] for i in range(20_000)]})")
+
+    assert ("denied", "no", b'{"name":"Error","message":"too large"}') == (done.status, done.message, done.error)
 
 
 def test_a_response_of_just_the_limit_is_accepted(run_here: Callable[..., Any]) -> None:
@@ -279,6 +286,14 @@ def test_secrets_and_the_execution_stand_in_the_context(run_here: Callable[..., 
     done = ended(run_here, text, secrets={"KEY": "s3"}, execution_id="e7")
 
     assert json.loads(done.result) == ["s3", "s3", "e7", "e7", {}, {}, {}, {}]
+
+
+def test_the_attempt_and_what_was_answered_before_stand_in_the_context(run_here: Callable[..., Any]) -> None:
+    text = "w = context.webtask\ncb(None, [w.attempt, w.response.user.email, w['response']])"
+    done = ended(run_here, text, attempt=3, response=b'{"user":{"email":"a@b.c"}}')
+
+    assert [3, "a@b.c", {"user": {"email": "a@b.c"}}] == json.loads(done.result)
+    assert [1, None] == json.loads(ended(run_here, "w = context.webtask\ncb(None, [w.attempt, w.response])").result)
 
 
 def test_a_seed_repeats(run_here: Callable[..., Any]) -> None:

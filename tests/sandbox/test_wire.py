@@ -42,6 +42,8 @@ JOBS = st.one_of(
         execution_id=texts,
         seed=st.integers(0, (1 << 63) - 1),
         limits=limits,
+        attempt=counts,
+        response=payloads,
     ),
     st.builds(wire.Probe, texts),
 )
@@ -324,6 +326,36 @@ def test_what_is_taken_for_json_can_be_read_by_anyone(body: Any) -> None:
 )  # fmt: skip
 def test_what_json_does_not_have_is_no_json(body: Any) -> None:
     assert not wire.is_json(body)
+
+
+def test_json_has_so_many_values_and_so_many_levels_at_the_most() -> None:
+    """All that an honest worker sends; whoever stores it can read and write it."""
+    assert wire.is_json(b"[" * (wire.DEPTH + 1) + b"]" * (wire.DEPTH + 1))
+    assert not wire.is_json(b"[" * (wire.DEPTH + 2) + b"]" * (wire.DEPTH + 2))
+    assert wire.is_json(b"[" + b"0," * (wire.VALUES - 2) + b"0]")
+    assert not wire.is_json(b"[" + b"0," * wire.VALUES + b"0]")
+    assert wire.is_json(b'"' + b"[," * wire.VALUES + b'"')
+
+
+def deepest(value: Any) -> int:
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if below is None else 1 + max(map(deepest, below), default=0)
+
+
+@given(
+    st.recursive(
+        st.none() | st.text('a[]{}"\\,'),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('a[]{}"\\,'), inner, max_size=3),
+    ),
+    st.integers(0, 4),
+)
+def test_the_depth_of_json_is_told_by_its_bytes(value: Any, most: int) -> None:
+    assert (deepest(value) > most) == (wire.excess(json.dumps(value).encode(), 1_000, most) == "depth")
+
+
+@given(st.text('a[]{}"\\,:', max_size=50))
+def test_the_size_of_what_is_no_json_is_looked_at_without_an_error(text: str) -> None:
+    assert wire.excess(text.encode(), 5, 1) in (None, "values", "depth")
 
 
 def test_every_layer_has_a_reason_and_an_exit_status_of_its_own() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from tenants import hooks, register, secret_values
 from tenants.errors import Missing, Taken, TooMany
 from tenants.hooks import HookChanges
-from tenants.records import Check, Draft, Hook, Settings, Tenant
+from tenants.records import Check, Draft, Hook, Retry, Settings, Tenant
 
 Drafts = Callable[..., Draft]
 POINT = "post-change-password"
@@ -21,16 +21,30 @@ SOURCE = "# é \U0001f600\r\n\tdef hook(user, context, cb):\n    cb(None)\n\x7f\
 
 
 def test_a_hook_is_as_it_was_made(asked: Any, acme: Tenant, draft: Drafts) -> None:
-    new = {"trigger_id": "credentials-exchange", "enabled": True, "order": -7, "mode": "invocation"}
+    retry = Retry(attempts=20, on=("timeout",), first_ms=1, most_ms=2)
+    new = {"trigger_id": "credentials-exchange", "enabled": True, "order": -7, "mode": "invocation", "retry": retry}
     made = asked.hook(acme, "A hook-1", draft=draft(SOURCE, {"re": "", "json": "1"}), **new)
 
     assert made == asked.read(acme, hooks.get, made.id) == asked.read(acme, hooks.named, "A hook-1")
-    assert ("A hook-1", *new.values()) == (made.name, made.trigger_id, made.enabled, made.order, made.mode)
+    assert ("A hook-1", *new.values()) == (
+        made.name, made.trigger_id, made.enabled, made.order, made.mode, made.retry,
+    )  # fmt: skip
     assert (1, SOURCE, {"re": "", "json": "1"}, "tests") == (
         made.version.number, made.version.source, made.version.dependencies, made.version.created_by,
     )  # fmt: skip
     assert hashlib.sha256(SOURCE.encode()).hexdigest() == made.version.sha256
     assert 26 == len(made.id)
+
+
+def test_a_hook_is_tried_once_unless_it_is_said_otherwise(asked: Any, acme: Tenant) -> None:
+    """To say so again makes no change."""
+    made = asked.hook(acme, "one")
+    retry = Retry(attempts=2, on=())
+    changed = [asked.write(acme, hooks.change, made.id, HookChanges(retry=retry)) for _ in range(2)]
+
+    assert [Retry(), retry, retry] == [hook.retry for hook in (made, *changed)]
+    assert changed[0] == changed[1] == asked.read(acme, hooks.get, made.id)
+    assert 2 == asked.read(acme, hooks.revision)
 
 
 def test_a_source_of_any_size_comes_back(asked: Any, acme: Tenant) -> None:
@@ -243,7 +257,7 @@ def test_every_change_of_hooks_counts_one(asked: Any, acme: Tenant, draft: Draft
         asked.hook(acme, "uno")
     after(hooks.remove, one.id)
 
-    assert [0, 2, 2, 3, 4, 4, 4, 5] == counts
+    assert [0, 2, 2, 3, 4, 4, 5, 6] == counts
 
 
 def test_what_a_compiler_made_of_a_version_is_kept(asked: Any, acme: Tenant) -> None:

@@ -17,14 +17,15 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from tenants import migrating, schema
+from tenants import hooks, migrating, schema
 from tenants.database import make_file
 from tenants.errors import StoreError
 from tenants.migrating import migrate
+from tenants.records import Retry
 from tenants.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-NEWEST = "0002"
+NEWEST = "0003"
 
 
 def run_sql(url: str, *statements: str) -> list[Any]:
@@ -110,10 +111,11 @@ def tables_of(url: str) -> list[str]:
         return sqlalchemy.inspect(connection).get_table_names()
 
 
-def test_a_tenant_of_the_first_version_is_there_after_the_second(url: str) -> None:
+def test_a_tenant_of_the_first_version_is_there_after_the_last(url: str) -> None:
     migrate(url)
     run_sql(
         url,
+        "ALTER TABLE hooks DROP COLUMN retry",
         "ALTER TABLE tenants DROP COLUMN gone_ms",
         "UPDATE alembic_version SET version_num = '0001'",
         "INSERT INTO tenants VALUES ('t1', 'acme', '{\"modules\": null}', 1, 2, 3, 4)",
@@ -121,6 +123,22 @@ def test_a_tenant_of_the_first_version_is_there_after_the_second(url: str) -> No
 
     assert ("0001", NEWEST) == migrate(url)
     assert [("acme", None)] == run_sql(url, "SELECT name, gone_ms FROM tenants")
+
+
+def test_a_hook_of_the_second_version_is_not_tried_again(url: str, opened: Callable[[str], Store]) -> None:
+    """As it was; and its point's executions, of which there were none, are recorded from now on."""
+    migrate(url)
+    run_sql(
+        url,
+        "ALTER TABLE hooks DROP COLUMN retry",
+        "UPDATE alembic_version SET version_num = '0002'",
+        "INSERT INTO tenants VALUES ('t1', 'acme', '{\"modules\": null}', 1, 2, 3, 4, NULL)",
+        "INSERT INTO hooks VALUES ('t1', 'h1', 'one', 'p', true, 0, NULL, 1, 5, 6)",
+        "INSERT INTO versions VALUES ('t1', 'h1', 1, 'source', 'sha', '{}', 5, 'tests')",
+    )
+    assert ("0002", NEWEST) == migrate(url)
+
+    assert Retry() == opened(url).read("t1", hooks.get, "h1").result(60).retry
 
 
 @pytest.mark.slow

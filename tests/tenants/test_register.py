@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from queue_rows import new
 
-from tenants import hooks, log_events, register, schema, secret_values, token_rows
+from tenants import executions, hooks, log_events, register, schema, secret_values, token_rows
 from tenants.errors import Missing, Taken
 from tenants.records import Draft, SealedKey, Settings, Tenant, Token
 from tenants.store import Store
@@ -91,13 +92,7 @@ def fill(asked: Any, tenant: Tenant, draft: Callable[..., Draft]) -> None:
     asked.write(tenant, token_rows.create, Token(id="1" + tenant.name, name="a", **fields), tenant.id.encode())
     given = Token(id="0" + tenant.name, name="b", parent_id="1" + tenant.name, **fields)
     asked.write(tenant, token_rows.create, given, b"given for " + tenant.id.encode())
-    asked.write(tenant, run_once)
-
-
-def run_once(rows: Any) -> None:
-    numbers = dict.fromkeys(("version", "attempt", "fencing_token", "run_at_ms", "created_ms"), 1)
-    words = dict.fromkeys(("execution_id", "trigger_id", "hook_id", "arguments", "status"), "x")
-    rows.execute(rows.insert(schema.executions), numbers | words)
+    asked.write_all(executions.enqueue, [new(tenant)])
 
 
 def rows_by_tenant(url: str) -> dict[str, dict[str, int]]:

@@ -188,6 +188,15 @@ def test_a_text_within_json_may_be_anything(asked: Any, acme: Tenant) -> None:
     assert details == asked.read(acme, log_events.get, event.log_id).details
 
 
+def test_a_value_that_cannot_be_written_down_is_the_values_fault(asked: Any, acme: Tenant) -> None:
+    """Not the database's, which is there: nobody is to try again."""
+    deep: Any = None
+    for _ in range(5_000):
+        deep = [deep]
+    with pytest.raises(Unstorable):
+        asked.write(acme, log_events.append, type="x", details={"deep": deep})
+
+
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**40])
 def test_a_number_that_no_column_takes_is_refused_alike(asked: Any, acme: Tenant, number: int) -> None:
     with pytest.raises(Unstorable):

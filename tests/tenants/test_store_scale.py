@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from queue_rows import LEASE_MS, Queue, ended, new
 from sqlalchemy import Engine, event
 
-from tenants import hooks, log_events, log_search, register, schema, secret_values, token_rows
+from tenants import executions, hooks, log_events, log_search, ready, register, schema, secret_values, token_rows
 from tenants.hooks import HookChanges
 from tenants.records import Draft, Tenant, Token
 
@@ -53,6 +54,8 @@ def ask_all(asked: Any, tenant: Tenant, draft: Callable[..., Draft]) -> None:
         (log_search.number, None), (register.settings_in,),
     ):  # fmt: skip
         asked.read(tenant, question, *arguments)
+    asked.read(tenant, ready.enabled, "c1")
+    asked.read(tenant, ready.one, "c1", hook.id)
     asked.read(tenant, hooks.page, trigger_id="p", enabled=True, start=1, limit=2)
     asked.write(tenant, secret_values.put, hook.id, {"A": b""}, 20)
     event = asked.write(tenant, log_events.append, type="x")
@@ -79,7 +82,7 @@ def test_every_question_of_a_tenant_is_a_search_in_an_index(
 
     assert len(found) > 35
     assert {} == {statement: plan for statement, plan in found.items() if "SCAN" in plan}
-    enabled = [plan for text, plan in found.items() if "ORDER BY hooks.run_order" in text]
+    enabled = [plan for text, plan in found.items() if "ORDER BY hooks.trigger_id, hooks.run_order" in text]
     assert enabled
     assert all("SEARCH hooks USING INDEX ix_hooks_tenant_id_trigger_id_enabled" in plan for plan in enabled), enabled
 
@@ -97,6 +100,27 @@ def test_a_list_is_sorted_by_its_index(asked_sqlite: Any, tmp_path: Path, heard:
     assert {} == {
         statement: plan for statement, plan in plans(tmp_path / "store.db", heard).items() if "B-TREE" in plan
     }
+
+
+def test_the_queue_is_searched_in_its_indexes(asked_sqlite: Any, tmp_path: Path, heard: list[tuple[str, Any]]) -> None:
+    """No execution is read, and none is sorted, but those that are wanted: however many wait or have ended."""
+    queue = Queue(asked_sqlite)
+    acme, other = (asked_sqlite.tenant(name) for name in ("acme", "other"))
+    heard.clear()
+    queue.put(new(acme, idempotency_key="k"), new(other, idempotency_key="k"), new(acme))
+    started = queue.started(after=acme.id)
+    assert set(started) == asked_sqlite.write_all(executions.extend, started, LEASE_MS)
+    asked_sqlite.write_all(executions.release, started[:1])
+    queue.finish(*map(ended, started[1:]), ended(started[0]))
+    queue.due_ms()
+    for filters in ({}, {"status": "dead", "trigger_id": "p", "hook_id": "h", "before": "z"}):
+        asked_sqlite.read(acme, executions.page, **filters)
+    asked_sqlite.read_all(executions.overfull, 0, 0)
+    asked_sqlite.write(other, executions.sweep, 0, 0)
+    found = plans(tmp_path / "store.db", heard)
+
+    assert len(found) > 14
+    assert {} == {text: plan for text, plan in found.items() if "SCAN executions" in plan or "B-TREE" in plan}
 
 
 def test_a_sweep_looks_at_each_tenants_index(asked_sqlite: Any, tmp_path: Path, heard: list[tuple[str, Any]]) -> None:

@@ -35,6 +35,19 @@ OPERATORS = {  # functions that make statements about everything, and nothing el
     "register.sweep": "nothing of a removed tenant is seen by Rows",
     "register._left": "nothing of a removed tenant is seen by Rows",
     "log_events.overfull": "which tenants have too many events",
+    "execution_rows.overfull": "which tenants have too many executions",
+    "claims._walk": "the queue is everybody's: which tenants have something due",
+    "claims._due": "the queue is everybody's",
+    "claims._take": "starts of many tenants in one statement",
+    "claims.next_due_ms": "the queue is everybody's",
+    "executions.enqueue": "rows of many tenants in one statement",
+    "executions.record": "rows of many tenants in one statement",
+    "executions._count_queued": "among a batch of many tenants",
+    "executions._there": "which tenants of a batch are there",
+    "executions._keyed": "the keys of many tenants in one statement",
+    "claims._due_first": "one of each of many tenants in one statement",
+    "executions._still": "what is held of many tenants in one statement",
+    "executions._update": "rows of many tenants in one statement",
 }
 
 
