@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
-from tenants.revisions import Revisions
 
 from engine.admission import Admission
 from engine.api.rates import Rates
@@ -20,6 +19,7 @@ from engine.live import Live
 from engine.queue.jobs import JobQueue
 from engine.standings import Standings
 from engine.tokens import Tokens
+from tenants.revisions import Revisions
 from tenants.rows import Everything, Rows
 from tenants.store import Store
 from tenants.vault import Vault
