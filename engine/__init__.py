@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.app import Engine, Hook, Limits
+    from engine.app import Engine
     from engine.config import Config
     from engine.egress.policy import EgressPolicy
     from engine.errors import EngineError
+    from engine.hook import Hook, Limits
     from engine.outcome import Outcome
 
 __all__ = ["Config", "EgressPolicy", "Engine", "EngineError", "Hook", "Limits", "Outcome"]
 
 _HOMES = {
     "Engine": "app",
-    "Hook": "app",
-    "Limits": "app",
+    "Hook": "hook",
+    "Limits": "hook",
     "Config": "config",
     "EgressPolicy": "egress.policy",
     "EngineError": "errors",

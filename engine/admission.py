@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import cachetools
 
@@ -40,16 +39,14 @@ class Admission:
         self._queued: Counter[str] = Counter()  # those of the queue
         self._own: dict[str, int] = {}  # `jobs_at_once` of tenants that have a setting of their own, as last seen
 
-    @contextmanager
-    def admit(self, tenant: Tenant) -> Iterator[None]:
+    def admit(self, tenant: Tenant) -> AbstractContextManager[None]:
         """One call that somebody waits for: under way until the block ends. Raises Refusal 429 `jobs_at_once`."""
         self.look_at(tenant)
         most = self._most(tenant.id)
         if self._under_way[tenant.id] >= most:
             message = f"{most} invocations of the tenant are under way, the most that may be (jobs_at_once)"
             raise Refusal(429, "jobs_at_once", message, {"Retry-After": _AGAIN_S})
-        with self._counted(self._under_way, tenant.id):
-            yield
+        return _Counted(tenant.id, self._under_way)
 
     def count(self, tenant: Tenant) -> None:
         """One call, whatever comes of it: before its body is read, which costs more. Raises Refusal 429.
@@ -63,11 +60,9 @@ class Admission:
             message = f"the tenant may call {most} times a minute (calls_per_minute); try again later"
             raise Refusal(429, "calls_per_minute", message, {"Retry-After": str(max(math.ceil(level.wait_s), 1))})
 
-    @contextmanager
-    def queued(self, tenant_id: str) -> Iterator[None]:
+    def queued(self, tenant_id: str) -> AbstractContextManager[None]:
         """One queued invocation that runs, from when it is claimed: under way until the block ends. Never refused."""
-        with self._counted(self._under_way, tenant_id), self._counted(self._queued, tenant_id):
-            yield
+        return _Counted(tenant_id, self._under_way, self._queued)
 
     def room(self, tenant_id: str) -> int:
         """How many queued invocations of a tenant may begin now: one always, and no more than leave calls their share.
@@ -94,15 +89,24 @@ class Admission:
     def _most(self, tenant_id: str) -> int:
         return self._own.get(tenant_id, self._at_once)
 
-    @contextmanager
-    def _counted(self, counter: Counter[str], tenant_id: str) -> Iterator[None]:
-        counter[tenant_id] += 1
-        try:
-            yield
-        finally:
-            counter[tenant_id] -= 1
-            if not counter[tenant_id]:
-                del counter[tenant_id]
+
+class _Counted:
+    """One more of a tenant's, while a block runs."""
+
+    __slots__ = ("_counters", "_tenant_id")
+
+    def __init__(self, tenant_id: str, *counters: Counter[str]) -> None:
+        self._tenant_id, self._counters = tenant_id, counters
+
+    def __enter__(self) -> None:
+        for counter in self._counters:
+            counter[self._tenant_id] += 1
+
+    def __exit__(self, *_: object) -> None:
+        for counter in self._counters:
+            counter[self._tenant_id] -= 1
+            if not counter[self._tenant_id]:
+                del counter[self._tenant_id]
 
 
 class CrashBackoff:
@@ -118,12 +122,12 @@ class CrashBackoff:
 
     def left_alone_ms(self, key: tuple[str, str, int]) -> int:
         """How long the hook (tenant's id, hook's id, version) is not run yet, rounded up; 0: it may be."""
-        crashes = self._crashes.get(key)
+        crashes = self._crashes.get(key) if self._crashes else None
         return max(math.ceil((crashes.until - self._clock()) * 1000), 0) if crashes else 0
 
     def refused(self, key: tuple[str, str, int]) -> Outcome | None:
         """The end of a hook that is not run now; None: it may be."""
-        crashes = self._crashes.get(key)
+        crashes = self._crashes.get(key) if self._crashes else None
         left_s = crashes.until - self._clock() if crashes else 0.0
         if crashes is None or left_s <= 0:
             return None
@@ -133,7 +137,8 @@ class CrashBackoff:
     def note(self, key: tuple[str, str, int], outcome: Outcome) -> None:
         """A job of the hook has ended so. One that crashes within a pause had begun before it, and counts no more."""
         if outcome.status not in _DEATHS:
-            self._crashes.pop(key, None)
+            if self._crashes:
+                self._crashes.pop(key, None)
             return
         crashes = self._crashes.setdefault(key, _Crashes())
         if crashes.until > self._clock():

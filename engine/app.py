@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 import time
-import uuid
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,83 +20,25 @@ import cachetools
 import msgspec
 
 from engine import layers
-from engine.config import Config, Mode
+from engine.config import Config
 from engine.egress.broker import Broker
 from engine.egress.network import Network
-from engine.egress.policy import EgressPolicy
 from engine.egress.transport import Transport
-from engine.errors import BadInput, BadSource
+from engine.errors import BadSource
+from engine.hook import NO_LIMITS, SECRETS_BYTES, Hook, Within, check_pairs
 from engine.lines import Lines
 from engine.mask import Mask, masked
-from engine.outcome import LogEvent, Outcome, lines_of
+from engine.outcome import Outcome, lines_of
 from engine.points import Point, point_named
 from engine.pool import Overdue, Pool, PoolSize
 from engine.spawner import Spawner, ZygoteSetting
 from engine.turn import check_turn, run_turn
 from sandbox import wire
+from tenants.stamps import random_bytes
 
-_MOST_PAIRS = 100  # secrets of a hook, or its dependencies
-_SECRETS_BYTES = 256 << 10  # of one hook together: twenty of the largest that Auth0 takes, thrice
-_DEPENDENCIES_BYTES = 16 << 10  # names and versions together
 _LONG_CHARS = 16 << 10  # of what is told: more is masked beside the event loop
 _KEPT_CODE_BYTES = 64 << 20  # compiled hooks kept in memory
 _CPU_SLACK_S = 600  # over a worker's greatest age: a worker older than that is out of control
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one job may use, where it is less than the settings say. None: as the settings say."""
-
-    wall_ms: int | None = None
-    result_bytes: int | None = None
-    log_bytes: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, least in (("wall_ms", 1), ("result_bytes", 2), ("log_bytes", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise BadInput(f"limit {name} is {value}; the least allowed is {least}")
-
-
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """One hook, as an engine runs it."""
-
-    source: str  # Python, as the tenant wrote it
-    trigger_id: str  # of the extensibility point
-    tenant: str = "local"  # whose worker runs it
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # context.webtask.secrets
-    mode: Mode | None = None  # None: as the settings say
-    limits: Limits = field(default_factory=Limits)
-    seed: int | None = None  # of the hook's `random`, up to 63 bits; None: another one for every job
-    dependencies: Mapping[str, str] = field(default_factory=dict)  # module → version; each must be in the module map
-    egress: EgressPolicy | None = None  # its tenant's own policy, instead of that of the settings
-    modules: tuple[str, ...] | None = None  # of the module map: those that its tenant may import. None: all
-    code: bytes | None = field(default=None, repr=False)  # what an earlier check of this tenant made; None: not known
-
-    def __post_init__(self) -> None:
-        if self.mode not in (None, "tenant", "invocation"):
-            raise BadInput(f"mode is {self.mode!r}; it must be 'tenant' or 'invocation'")
-        if self.seed is not None and not 0 <= self.seed < 1 << 63:
-            raise BadInput(f"seed is {self.seed}; it must be between 0 and 2^63 - 1")
-        _check_pairs("secret", self.secrets, _SECRETS_BYTES)
-        _check_pairs("dependency", self.dependencies, _DEPENDENCIES_BYTES)
-        if self.code is not None and len(self.code) > wire.CODE_BYTES:
-            raise BadInput(f"the code is {len(self.code)} bytes; a check makes {wire.CODE_BYTES} at most")
-
-
-@dataclass(slots=True, kw_only=True)
-class Within:
-    """What a job has of its invocation, beside the arguments. One for each job: it is told how long that waited."""
-
-    execution_id: str = field(default_factory=lambda: uuid.uuid4().hex)  # context.webtask.execution_id
-    attempt: int = 1  # context.webtask.attempt
-    response: bytes = b"null"  # JSON of what the hooks before it have answered: context.webtask.response
-    known: tuple[str, ...] = ()  # secrets of the hooks before it, which their answers may hold: masked as its own
-    deadline: float | None = None  # of the event loop's clock: waiting, the hook and its calls; None: limits alone
-    on_log: Callable[[LogEvent], None] | None = None  # is told each line of the console as it comes, masked
-    lease_ms: float = 0.0  # waited for a worker; told by the engine
-    checked: bool = True  # False: no worker could say what it makes of the source; told by the engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +51,6 @@ class Compiled:
 
 
 _Key = tuple[Hashable, ...]
-_ACCEPTED = Outcome(status="ok", message="")
 _OVERDUE = Outcome(status="timeout", message="the time for this call was used up before the hook could begin")
 
 
@@ -122,7 +61,7 @@ class Engine:
         self._config = config
         self._spawner = Spawner(zygote_setting(config))
         self._pool = Pool(self._spawner, _pool_size(config))
-        self._policy = config.egress_policy
+        self._policy, self._most = config.egress_policy, config.limits
         self._network = Network(ca_file=config.egress_ca_file)
         self._kept: cachetools.LRUCache[_Key, Compiled] = cachetools.LRUCache(_KEPT_CODE_BYTES, _weight)
         self._compiling: dict[_Key, asyncio.Task[Compiled]] = {}
@@ -187,53 +126,66 @@ class Engine:
         self, hook: Hook, point: Point, arguments: bytes, *, transport: Transport | None = None, within: Within
     ) -> Outcome:
         """As `run`, for JSON that is known to fit the point of the hook."""
-        mask = Mask((*hook.secrets.values(), *within.known))
+        mask = within.mask = Mask.of(hook.secrets.values(), within.known)
         lines = Lines(within.on_log, mask, _LONG_CHARS) if within.on_log else None
+        code = hook.code  # what an earlier check made, when the caller brought it
         try:
-            compiled = await self._ready(hook, point, within.deadline)
-            within.checked = compiled.told
-            if compiled.code is None:
-                return compiled.outcome
-            job = self._job(hook, point, compiled.code, arguments, within)
-            outcome = await self._turn(hook, job, within, self.broker(hook, transport, within.known), lines)
+            if code is None:
+                compiled = await self._compiled(hook, point, within.deadline)
+                within.checked, code = compiled.told, compiled.code
+                if code is None:
+                    return compiled.outcome
+            outcome = await self._turn(hook, self._job(hook, point, code, arguments, within), within, transport, lines)
         except Overdue:
             return _OVERDUE
-        told = await _masked(_with_source(_with_response(outcome, point), hook.source), mask)
+        told = _with_source(_with_response(outcome, point), hook.source)
+        if mask:
+            told = await _masked(told, mask)
         if lines is not None:
             lines.rest(told.logs)
         return told
 
-    async def _turn(self, hook: Hook, job: wire.Run, within: Within, broker: Broker, lines: Lines | None) -> Outcome:
+    async def _turn(
+        self, hook: Hook, job: wire.Run, within: Within, transport: Transport | None, lines: Lines | None
+    ) -> Outcome:
         asked = time.perf_counter()
         async with self._pool.lease(hook.tenant, reuse=self._reuses(hook), until=within.deadline) as worker:
             within.lease_ms = round((time.perf_counter() - asked) * 1000, 3)
+            broker = self._broker(hook, transport, within.mask)
             job, tell = _in_time(job, within.deadline), lines.hear if lines else None
-            return await run_turn(worker, job, self._config.grace_ms, broker, tell=tell, alone=self._is_alone())
+            outcome = await run_turn(worker, job, self._config.grace_ms, broker, tell=tell, alone=self._is_alone())
+            within.lost = worker.lost
+            return outcome
 
     def _is_alone(self) -> bool:
         """Whether no other job is at work: those that wait for an answer from elsewhere are not."""
         return self._pool.leased - self._network.under_way <= 1
 
-    def broker(self, hook: Hook, transport: Transport | None = None, known: Iterable[str] = ()) -> Broker:
-        """Who answers the calls of the hook's next job. `known`: what is masked beside its own secrets."""
+    def broker(self, hook: Hook) -> Broker:
+        """Who answers the calls of the hook's next job."""
+        return self._broker(hook, None, Mask.of(hook.secrets.values()))
+
+    def _broker(self, hook: Hook, transport: Transport | None, mask: Mask) -> Broker:
         policy = hook.egress or self._policy
 
         def find_transport() -> Transport:
             return transport or self._network.of(hook.tenant, policy)
 
-        return Broker(policy, find_transport, (*hook.secrets.values(), *known))
+        return Broker(policy, find_transport, mask)
 
     async def job(self, hook: Hook, arguments: Mapping[str, Any] | bytes) -> wire.Run:
         """What a worker would be given, for measuring a turn alone. Raises as `run`, and BadSource when rejected."""
         point = point_named(hook.trigger_id)
         raw = point.encode_arguments(arguments, self._config.arguments_bytes)
-        compiled = await self._ready(hook, point)
+        if hook.code is not None:
+            return self._job(hook, point, hook.code, raw, Within())
+        compiled = await self._compiled(hook, point)
         if compiled.code is None:
             raise BadSource(compiled.outcome.message)
         return self._job(hook, point, compiled.code, raw, Within())
 
     def _job(self, hook: Hook, point: Point, code: bytes, arguments: bytes, within: Within) -> wire.Run:
-        seed = secrets.randbits(62) if hook.seed is None else hook.seed
+        seed = int.from_bytes(random_bytes(8), "big") >> 2 if hook.seed is None else hook.seed
         return wire.Run(
             code=code,
             parameters=point.parameters,
@@ -248,7 +200,9 @@ class Engine:
         )
 
     def _limits(self, hook: Hook) -> wire.Limits:
-        most, own = self._config.limits, hook.limits
+        most, own = self._most, hook.limits
+        if own == NO_LIMITS:
+            return most
         return wire.Limits(
             wall_ms=_least(own.wall_ms, most.wall_ms),
             result_bytes=_least(own.result_bytes, most.result_bytes),
@@ -258,10 +212,8 @@ class Engine:
     def _reuses(self, hook: Hook) -> bool:
         return (hook.mode or self._config.mode) == "tenant"
 
-    async def _ready(self, hook: Hook, point: Point, deadline: float | None = None) -> Compiled:
-        """What an earlier check made, when the caller brought it. Raises Overdue."""
-        if hook.code is not None:
-            return Compiled(_ACCEPTED, hook.code)
+    async def _compiled(self, hook: Hook, point: Point, deadline: float | None = None) -> Compiled:
+        """What is made of the source, in time. Raises Overdue."""
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._compile(hook, point)
@@ -296,28 +248,11 @@ class Engine:
             self._kept[key] = done.result()
 
 
-def _check_pairs(what: str, pairs: Mapping[str, str], most_bytes: int) -> None:
-    if len(pairs) > _MOST_PAIRS:
-        raise BadInput(f"what is given as {what} has {len(pairs)} names; the most allowed is {_MOST_PAIRS}")
-    total = sum(_text_bytes(f"{what} {name!r:.100}", name, value) for name, value in pairs.items())
-    if total > most_bytes:
-        raise BadInput(f"what is given as {what} is larger than {most_bytes} bytes together")
-
-
-def _text_bytes(what: str, *texts: str) -> int:
-    if not all(isinstance(text, str) for text in texts):
-        raise BadInput(f"the {what} is not text")
-    try:
-        return sum(len(text.encode()) for text in texts)
-    except UnicodeEncodeError:
-        raise BadInput(f"the {what} is not UTF-8 text") from None
-
-
 def _advice(hook: Hook, point: Point, secrets: Iterable[str] | None) -> wire.Advice:
     if secrets is None:
         return wire.Advice(point.fields, tuple(sorted(hook.secrets)) or None)
     names = dict.fromkeys(secrets, "")
-    _check_pairs("secret", names, _SECRETS_BYTES)
+    check_pairs("secret", names, SECRETS_BYTES)
     return wire.Advice(point.fields, tuple(sorted(names)))
 
 
@@ -371,7 +306,7 @@ def _in_time(job: wire.Run, deadline: float | None) -> wire.Run:
 
 
 async def _masked(outcome: Outcome, mask: Mask) -> Outcome:
-    if mask and len(bytes(outcome.error)) + sum(len(event.text) for event in outcome.logs) > _LONG_CHARS:
+    if len(bytes(outcome.error)) + sum(len(event.text) for event in outcome.logs) > _LONG_CHARS:
         return await asyncio.to_thread(masked, outcome, mask)
     return masked(outcome, mask)
 

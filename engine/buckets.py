@@ -7,19 +7,17 @@ so that 300,000 addresses take a whole core; and it has no token bucket, whose n
 
 from __future__ import annotations
 
-import math
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 
-import cachetools
+import msgspec
 
 _MOST_KEYS = 100_000  # buckets kept
 
 Clock = Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True):
     """Of one bucket."""
 
     burst: int  # at once, when nothing was asked for a while
@@ -31,8 +29,7 @@ class Rate:
         return self.burst / self.per_second
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(msgspec.Struct, frozen=True):
     """What is in a bucket."""
 
     remaining: int
@@ -45,21 +42,22 @@ class Buckets:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._full_at: cachetools.LRUCache[Hashable, float] = cachetools.LRUCache(_MOST_KEYS)
+        self._full_at: OrderedDict[Hashable, float] = OrderedDict()  # used least lately first
 
     def take(self, key: Hashable, rate: Rate, number: int = 1) -> Level:
         """Takes `number` (0: looks; -1: gives one back), if they are there."""
-        now = self._clock()
-        full_in = max(self._full_at.get(key, now) - now, 0.0)
+        now, full_at = self._clock(), self._full_at
+        full_in = max(full_at.get(key, now) - now, 0.0)
         after = max(full_in + number / rate.per_second, 0.0)
         fits = after <= rate.refill_s + 1e-9
         if fits and number:
-            self._full_at[key] = now + after
-        return _level(after if fits else full_in, rate, taken=fits)
-
-
-def _level(full_in: float, rate: Rate, *, taken: bool) -> Level:
-    there = (rate.refill_s - full_in) * rate.per_second + 1e-6
-    remaining = max(math.floor(there), 0)
-    wait_s = (remaining + 1 - there) / rate.per_second if full_in else 0.0
-    return Level(remaining, wait_s, taken)
+            full_at[key] = now + after
+            if len(full_at) > _MOST_KEYS:
+                full_at.popitem(last=False)
+        if key in full_at:
+            full_at.move_to_end(key)
+        full_in = after if fits else full_in
+        there = (rate.refill_s - full_in) * rate.per_second + 1e-6
+        remaining = max(int(there), 0)
+        wait_s = (remaining + 1 - there) / rate.per_second if full_in else 0.0
+        return Level(remaining, wait_s, fits)

@@ -33,10 +33,11 @@ import msgspec
 import yaml
 from msgspec import UNSET, UnsetType, inspect
 
-from engine.app import Engine, Hook
+from engine.app import Engine
 from engine.egress.policy import EgressPolicy
 from engine.egress.recorded import Mock, Recorded
 from engine.errors import BadInput
+from engine.hook import Hook
 from engine.outcome import Outcome
 from engine.points import point_named
 from sandbox.wire import Status

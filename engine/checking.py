@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from engine.app import Compiled, Engine, Limits
-from engine.app import Hook as RunnableHook
+from engine.app import Compiled, Engine
 from engine.egress.policy import EgressPolicy
 from engine.errors import BadInput, EngineError
+from engine.hook import Hook as RunnableHook
+from engine.hook import Limits
 from engine.outcome import Finding, Outcome
 from tenants import hooks
 from tenants.records import Check, Draft, Hook, Settings, Tenant

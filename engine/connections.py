@@ -18,7 +18,7 @@ import socket
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from ssl import SSLContext
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -77,6 +77,7 @@ class Connection(HttpToolsProtocol):
         self._fault = HTTPStatus.BAD_REQUEST  # what an error of the parser is
         self._head = b""  # of a request that asks for another protocol, without that
         self._answering: RequestResponseCycle | None = None  # the first that is not answered, or the last that was
+        self._together: Together | None = None  # what the answer under way is written to
         self._deaf = False  # nothing more is read: the connection ends once all whole requests are answered
         self._told_last: HTTPStatus | None = None  # after those answers
 
@@ -168,10 +169,14 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
+        self._together = Together(cycle.transport, self.loop)
+        cycle.transport = cast("asyncio.Transport", self._together)
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """It is answered. A body of which the rest still comes has no more time for that."""
+        if self._together is not None:
+            self._together.leave()  # the head of an answer without a body, before whatever is said next
         if self._in_headers or self.pipeline:
             self._since = self.loop.time()
         super().on_response_complete()
@@ -227,6 +232,46 @@ class Connection(HttpToolsProtocol):
                 cycle.disconnected = True
                 cycle.message_event.set()
         self.pipeline.clear()
+
+
+class Together:
+    """A connection's transport for one answer: its head and the beginning of its body leave in one packet.
+
+    uvicorn writes them one after the other, and each write is a system call that wakes the client. A head whose body
+    does not follow at once, as of an answer that has no end, leaves on its own.
+    """
+
+    __slots__ = ("_head", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._head: bytes | None = b""  # b"": it is still to come; None: it has left
+
+    def write(self, data: bytes) -> None:
+        """Keep the first piece, for as long as the task that writes it goes on."""
+        if self._head == b"":
+            self._head = data
+            self._loop.call_soon(self.leave)
+        elif self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head + data)
+        else:
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """As the transport's."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """The transport's, after what was written."""
+        self.leave()
+        self._transport.close()
+
+    def leave(self) -> None:
+        """What was kept, if it is here yet."""
+        if self._head:
+            self._transport.write(self._head)
+        self._head = None
 
 
 def _refusal(status: HTTPStatus) -> bytes:

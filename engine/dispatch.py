@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import functools
 from collections.abc import Sequence
 
@@ -16,9 +15,10 @@ import msgspec
 
 from engine import live as lives
 from engine.admission import Admission, CrashBackoff
-from engine.answers import BadResponse, error_of, fitting, initial, redacted, storable
-from engine.app import Engine, Within
-from engine.executions import Timings, kept_of, message_of, timings_of
+from engine.answers import BadResponse, error_of, fitting, initial, storable
+from engine.app import Engine
+from engine.executions import Timings, message_of, timings_of
+from engine.hook import Within
 from engine.invocation import Ended, HookRun, Invocation
 from engine.live import Live
 from engine.mask import Mask
@@ -26,7 +26,7 @@ from engine.outcome import LogEvent, Outcome
 from engine.points import Point
 from engine.queue.recording import Recorder
 from engine.standings import ReadyHook, Standing, Standings
-from tenants.records import Execution, Tenant
+from tenants.records import Tenant
 from tenants.stamps import id_after, now_ms
 
 _NULL = msgspec.Raw(b"null")
@@ -53,11 +53,17 @@ class Dispatcher:
         Raises PoolBusy, EngineClosed, SandboxFailed: try again, all hooks of this attempt; Missing when the tenant is
         gone, StoreError. When it is cancelled, the worker is ended at once.
         """
-        standing = await self._standings.of(invocation.tenant.id)
+        standing = await self._standing(invocation)
         ended = await self._run(invocation, _hooks_of(invocation, standing))
-        if (ended.runs or ended.error) and (live := self._followed(invocation)):
+        if (live := self._followed(invocation)) and (ended.runs or ended.error):
             live.publish(invocation.tenant.id, _end_of(invocation, ended))
         return ended
+
+    async def _standing(self, invocation: Invocation) -> Standing:
+        """As it is when the invocation begins, or later."""
+        tenant_id, revision = invocation.tenant.id, invocation.revision
+        known = self._standings.kept(tenant_id, revision) if revision is not None else None
+        return known or await self._standings.of(tenant_id)
 
     async def _run(self, invocation: Invocation, hooks: Sequence[ReadyHook | None]) -> Ended:
         point = invocation.point
@@ -88,12 +94,17 @@ class Dispatcher:
             deadline=invocation.deadline,
             on_log=functools.partial(_tell, live, invocation, record.name) if live and _tells(invocation) else None,
         )
-        outcome = await self._outcome(invocation, hook, within)
+        key = _key_of(invocation, hook)
+        refused = self._backoff.refused(key) if hook.runnable else None
+        outcome = await self._outcome(invocation, hook, within) if refused is None else refused
         if live and not _tells(invocation):
             for logged in storable(invocation.point, invocation.arguments, outcome).logs:
                 _tell(live, invocation, record.name, logged)
-        point, mask = invocation.point, Mask((*_secrets_of(hook), *known))
-        outcome, response = _answered(point, await _passed_on(point, outcome, mask), response, mask)
+        point, mask = invocation.point, within.mask
+        if mask and not point.blocking:
+            outcome = await _passed_on(outcome, mask)
+        if outcome.status == "ok":
+            outcome, response = _answered(point, outcome, response, mask)
         run = HookRun(
             hook_id=record.id,
             name=record.name,
@@ -101,7 +112,8 @@ class Dispatcher:
             lease_ms=within.lease_ms,
             outcome=outcome,
             mask=mask,
-            left_alone_ms=self._backoff.left_alone_ms(_key_of(invocation, hook)),
+            left_alone_ms=None if refused is None else self._backoff.left_alone_ms(key),
+            lost=within.lost or not within.checked,
         )
         return run, response
 
@@ -109,16 +121,12 @@ class Dispatcher:
         if hook.runnable is None:
             assert hook.fault is not None, "either it runs or there is a reason"
             return hook.fault
-        key = _key_of(invocation, hook)
-        refused = self._backoff.refused(key)
-        if refused is not None:
-            return refused
         point, arguments = invocation.point, invocation.arguments
         outcome = await self._engine.run_fitting(hook.runnable, point, arguments, within=within)
         if not within.checked:
             outcome = _unchecked(outcome)
         if outcome.usage.wall_ms:  # it was begun
-            self._backoff.note(key, outcome)
+            self._backoff.note(_key_of(invocation, hook), outcome)
         return outcome
 
     def _followed(self, invocation: Invocation) -> Live | None:
@@ -134,44 +142,33 @@ class Calls:
         self._admission = admission
         self._recorder = recorder
 
-    async def call(self, tenant: Tenant, point: Point, arguments: bytes, *, deadline: float) -> tuple[Ended, Timings]:
+    async def call(
+        self, tenant: Tenant, point: Point, arguments: bytes, *, deadline: float, revision: int | None = None
+    ) -> tuple[Ended, Timings]:
         """What came of it, recorded behind the reply. `arguments` fit the point; `deadline`: of the event loop's clock.
 
+        `revision`: of the tenant, if nothing else ran since it was read for this very call; None: it is asked for.
         Raises as `Dispatcher.run`, and Refusal 429. Cancel it when the caller has gone: that is recorded, too.
         """
         with self._admission.admit(tenant):
             invocation = Invocation(
-                id=id_after(None), tenant=tenant, point=point, arguments=arguments, deadline=deadline
+                id=id_after(None),
+                tenant=tenant,
+                point=point,
+                arguments=arguments,
+                deadline=deadline,
+                revision=revision,
             )
             begun_ms = now_ms()
             try:
                 ended = await self._dispatcher.run(invocation)
             except asyncio.CancelledError:
-                self._record(invocation, begun_ms, _ended(invocation, (), 0, b"null", _HUNG_UP), Timings())
+                self._recorder.record(invocation, _ended(invocation, (), 0, b"null", _HUNG_UP), Timings(), begun_ms)
                 raise
         timings = timings_of(ended)
         if ended.runs:
-            asyncio.get_running_loop().call_soon(self._record, invocation, begun_ms, ended, timings)
+            self._recorder.record(invocation, ended, timings, begun_ms)
         return ended, timings
-
-    def _record(self, invocation: Invocation, begun_ms: int, ended: Ended, timings: Timings) -> None:
-        kept = kept_of(invocation, ended, timings)
-        execution = Execution(
-            id=invocation.id,
-            trigger_id=invocation.point.id,
-            blocking=True,
-            hook_ids=tuple(run.hook_id for run in ended.runs),
-            arguments=redacted(invocation.point, invocation.arguments).decode(),
-            status="success" if ended.error is None else "error",
-            attempt=1,
-            position=ended.position,
-            run_at_ms=begun_ms,
-            outcome=kept.outcome,
-            created_ms=begun_ms,
-            started_ms=begun_ms,
-            ended_ms=now_ms(),
-        )
-        self._recorder.record(invocation.tenant.id, execution, kept.log_event)
 
 
 def _unchecked(outcome: Outcome) -> Outcome:
@@ -198,12 +195,12 @@ def _secrets_of(hook: ReadyHook) -> tuple[str, ...]:
     return tuple(hook.runnable.secrets.values()) if hook.runnable else ()
 
 
-async def _passed_on(point: Point, outcome: Outcome, mask: Mask) -> Outcome:
+async def _passed_on(outcome: Outcome, mask: Mask) -> Outcome:
     """Of a point that nobody waits for, without secrets: for the hooks after it, it is stored between two attempts.
 
     And it is the same for them, whichever attempt they run in.
     """
-    if point.blocking or not mask or outcome.status != "ok":
+    if outcome.status != "ok":
         return outcome
     result = bytes(outcome.result)
     stored = mask.stored(result) if len(result) <= _LONG_BYTES else await asyncio.to_thread(mask.stored, result)
@@ -211,9 +208,7 @@ async def _passed_on(point: Point, outcome: Outcome, mask: Mask) -> Outcome:
 
 
 def _answered(point: Point, outcome: Outcome, so_far: bytes, mask: Mask) -> tuple[Outcome, bytes]:
-    """What is answered after the hook; its end is another one when its point does not take the response."""
-    if outcome.status != "ok":
-        return outcome, so_far
+    """What is answered after a hook that ended well; its end is another one when its point does not take that."""
     try:
         return outcome, fitting(point, bytes(outcome.result), so_far)
     except BadResponse as error:
@@ -247,5 +242,5 @@ def _end_of(invocation: Invocation, ended: Ended) -> lives.Event:
         hook=failed.name if failed else None,
         status="success" if ended.error is None else "error",
         message=message,
-        at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        at=lives.now(),
     )

@@ -1,32 +1,33 @@
-"""What is kept of an invocation: its outcome as JSON, and the event that its tenant's log gets of a failure.
+"""What is kept of an invocation: its outcome as JSON, and the event that its tenant's log gets of it.
 
     {"status": "error", "message": …, "error": {"name", "message", …}, "hooks": [{"hook_id", "name", "version",
-     "outcome": {…}}], "timings": {"queue_ms", "lease_ms", "run_ms", "egress_ms", "record_ms"}}
+     "lease_ms", "outcome": {…}}], "timings": {"queue_ms", "lease_ms", "run_ms", "egress_ms", "record_ms"},
+     "failures": …}
 
-`hooks` are those of the last attempt. Source of the log events' fields: AUTH0.md sections 5.2, 5.3.
+`hooks` are those of the last attempt; `failures` is for the queue, which counts them (engine/queue/ends.py). It is
+written down once, by whoever gives it to the store. Source of the log events' fields: AUTH0.md sections 5.2, 5.3.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from engine import answers
 from engine.errors import UnknownPoint
 from engine.invocation import Ended, HookRun, Invocation
-from engine.mask import storable_result
+from engine.mask import storable_error, storable_result
 from engine.outcome import Outcome
 from engine.points import Point, point_named
+from tenants.executions import Recorded
 from tenants.log_events import Said
 from tenants.records import Execution, Json
 
 _DESCRIPTION_CHARS = 2_000
 _FIELD_CHARS = 200  # of a user's or a connection's name or id
-_NULL = b"null"
-_RUN_FIELDS = ("hook_id", "name", "version", "lease_ms", "outcome")
+_NULL = msgspec.Raw(b"null")
 _NUMBER = 3  # decimals of milliseconds
 _PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {  # fields of a log event, and where the arguments have them
     "user_id": (("user", "id"), ("context", "user", "user_id")),
@@ -39,8 +40,7 @@ _PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {  # fields of a log event,
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timings:
+class Timings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where the time of one attempt went, in milliseconds."""
 
     queue_ms: float = 0.0  # from when it was due to its start
@@ -50,13 +50,45 @@ class Timings:
     record_ms: float = 0.0  # from its end until it was given to the store
 
 
-class _Told(NamedTuple):
-    """What a log event tells of an invocation."""
+class _Part(msgspec.Struct, frozen=True):
+    """One hook's part in what is kept."""
 
-    id: str
-    point: Point
-    arguments: bytes
-    attempt: int
+    hook_id: str
+    name: str
+    version: int
+    lease_ms: float
+    outcome: Outcome
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of an end, without a value of the point's secret fields or of the hooks' secrets."""
+
+    status: str  # success, error
+    message: str  # why it failed
+    error: msgspec.Raw | None = None  # as the caller gets it, as far as it may be stored
+    hooks: tuple[_Part, ...] = ()
+    timings: Timings = Timings()
+    failures: int | msgspec.UnsetType = msgspec.UNSET
+
+    def json(self, record_ms: float = 0.0) -> msgspec.Raw:
+        """As the store takes it, now that it is given to it."""
+        timings = msgspec.structs.replace(self.timings, record_ms=round(record_ms, _NUMBER))
+        return _raw(msgspec.structs.replace(self, timings=timings))
+
+
+class Earlier(NamedTuple):
+    """What an earlier attempt has left, where nothing came of this one."""
+
+    outcome: Json
+
+    def json(self, _record_ms: float = 0.0) -> msgspec.Raw:
+        """As Told.json()."""
+        return _raw(self.outcome)
+
+    @property
+    def failures(self) -> int | msgspec.UnsetType:
+        """As Told.failures."""
+        return self.outcome.get("failures", msgspec.UNSET) if isinstance(self.outcome, dict) else msgspec.UNSET
 
 
 class LogEvent(Said):
@@ -66,40 +98,84 @@ class LogEvent(Said):
     description: str
 
 
+class Kept(NamedTuple):
+    """What is stored of an end."""
+
+    told: Told | Earlier  # Execution.outcome
+    log_event: LogEvent | None  # for the tenant's log. None: such an end leaves none
+
+
+class _Whose(NamedTuple):
+    """What a log event tells of an invocation."""
+
+    id: str
+    point: Point
+    arguments: bytes
+    attempt: int
+
+
 def timings_of(ended: Ended, *, queue_ms: float = 0.0) -> Timings:
     """By what the outcomes of its hooks tell."""
-    egress_ms = sum(exchange.ms for run in ended.runs for exchange in run.outcome.egress)
-    wall_ms = sum(run.outcome.usage.wall_ms for run in ended.runs)
+    lease_ms = wall_ms = egress_ms = 0.0
+    for run in ended.runs:
+        lease_ms += run.lease_ms
+        wall_ms += run.outcome.usage.wall_ms
+        for exchange in run.outcome.egress:
+            egress_ms += exchange.ms
     return Timings(
         queue_ms=round(queue_ms, _NUMBER),
-        lease_ms=round(sum(run.lease_ms for run in ended.runs), _NUMBER),
+        lease_ms=round(lease_ms, _NUMBER),
         run_ms=round(max(wall_ms - egress_ms, 0.0), _NUMBER),
         egress_ms=round(egress_ms, _NUMBER),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What is stored of an end, without a value of the point's secret fields or of the hooks' secrets."""
-
-    outcome: Json  # Execution.outcome
-    log_event: LogEvent | None  # for the tenant's log. None: such an end leaves none
-
-
-def kept_of(invocation: Invocation, ended: Ended, timings: Timings) -> Kept:
+def kept_of(
+    invocation: Invocation, ended: Ended, timings: Timings, failures: int | msgspec.UnsetType = msgspec.UNSET
+) -> Kept:
     """Outcome and log event of what has ended."""
-    ended = _without_secrets(invocation, ended)
-    return Kept(outcome=_told(ended, timings), log_event=_log_event(invocation, ended))
+    hooks = tuple(
+        _Part(run.hook_id, run.name, run.version, run.lease_ms, _storable_outcome(invocation, run))
+        for run in ended.runs
+    )
+    error, message = (None, "") if ended.error is None else _why(invocation.point, ended, hooks)
+    told = Told(
+        status="success" if error is None else "error",
+        message=message,
+        error=error,
+        hooks=hooks,
+        timings=timings,
+        failures=failures,
+    )
+    return Kept(told, _log_event(invocation, told))
 
 
-def told_of_fault(message: str) -> Json:
+def recorded_of(
+    invocation: Invocation, ended: Ended, timings: Timings, begun_ms: int, ended_ms: int, record_ms: float
+) -> Recorded:
+    """The record of a call that somebody waited for, as the store takes it."""
+    kept = kept_of(invocation, ended, timings)
+    execution = Execution(
+        id=invocation.id,
+        trigger_id=invocation.point.id,
+        blocking=True,
+        hook_ids=tuple(run.hook_id for run in ended.runs),
+        arguments=answers.redacted(invocation.point, invocation.arguments).decode(),
+        status="success" if ended.error is None else "error",
+        attempt=1,
+        position=ended.position,
+        run_at_ms=begun_ms,
+        outcome=kept.told.json(record_ms),
+        created_ms=begun_ms,
+        started_ms=begun_ms,
+        ended_ms=ended_ms,
+    )
+    return Recorded(tenant_id=invocation.tenant.id, execution=execution, log_event=kept.log_event)
+
+
+def told_of_fault(message: str, failures: int | msgspec.UnsetType = msgspec.UNSET) -> Told:
     """The same, of an invocation that nobody could run."""
-    return {"status": "error", "message": message, "error": None, "hooks": [], "timings": asdict(Timings())}
-
-
-def add_record_ms(outcome: Json, record_ms: float) -> None:
-    """Write into what `told` made how long it has waited since then."""
-    outcome["timings"]["record_ms"] = round(record_ms, _NUMBER)
+    return Told(status="error", message=message, failures=failures)
 
 
 def message_of(outcome: Outcome) -> str:
@@ -107,86 +183,78 @@ def message_of(outcome: Outcome) -> str:
     return _said(outcome.error) or outcome.message
 
 
-def _said(error: bytes | msgspec.Raw) -> str:
-    told = msgspec.json.decode(error)
-    said = told.get("message") if isinstance(told, dict) else None
-    return said if isinstance(said, str) else ""
-
-
-def fault_of(execution: Execution, message: str) -> Kept:
+def fault_of(execution: Execution, message: str, failures: int | msgspec.UnsetType = msgspec.UNSET) -> Kept:
     """The same, of one that nobody could run. Of a point that is there no more no type of a log event is known."""
-    arguments = execution.arguments.encode()
+    arguments, told = execution.arguments.encode(), told_of_fault(message, failures)
     try:
         point = point_named(execution.trigger_id)
     except UnknownPoint:
-        return Kept(outcome=told_of_fault(message), log_event=None)
-    invocation = _Told(execution.id, point, arguments, execution.attempt)
+        return Kept(told, None)
+    whose = _Whose(execution.id, point, arguments, execution.attempt)
     type_ = answers.log_type(point, arguments, failed=True)
-    event = None if type_ is None else _event(invocation, type_, message, {"error_class": "platform_error"})
-    return Kept(outcome=told_of_fault(message), log_event=event)
+    return Kept(told, None if type_ is None else _event(whose, type_, message, {"error_class": "platform_error"}))
 
 
-def _without_secrets(invocation: Invocation, ended: Ended) -> Ended:
-    point, arguments = invocation.point, invocation.arguments
-    runs = tuple(_storable_run(run, point, arguments) for run in ended.runs)
-    if all(now.outcome is before.outcome for now, before in zip(runs, ended.runs, strict=True)):
-        return ended
-    error = None if ended.error is None else answers.error_of(point, runs[-1].outcome)
-    return replace(ended, runs=runs, error=error)
+def _why(point: Point, ended: Ended, hooks: tuple[_Part, ...]) -> tuple[msgspec.Raw, str]:
+    """The error as it may be stored, and its message."""
+    error = ended.error or b"null"
+    if not hooks:
+        return msgspec.Raw(error), _said(error)
+    outcome = hooks[-1].outcome
+    if outcome is not ended.runs[-1].outcome:
+        error = _as_told(point, answers.error_of(point, outcome), error)
+    return msgspec.Raw(error), message_of(outcome)
 
 
-def _storable_run(run: HookRun, point: Point, arguments: bytes) -> HookRun:
+def _as_told(point: Point, storable: bytes, told: bytes) -> bytes:
+    """`storable` with the status that the caller was told, whose error may have had a name that is not stored."""
+    name = _name(told)
+    if name == _name(storable):
+        return storable
+    return msgspec.json.encode(msgspec.json.decode(storable) | point.errors.get(str(name), point.errors["default"]))
+
+
+def _storable_outcome(invocation: Invocation, run: HookRun) -> Outcome:
     """The result of a point that nobody waits for is nobody's: it is not stored."""
-    outcome = answers.storable(point, arguments, run.outcome)
-    before = bytes(outcome.result)
-    result = storable_result(before, run.mask) if point.blocking else _NULL
-    if result != before:
-        outcome = msgspec.structs.replace(outcome, result=msgspec.Raw(result))
-    return replace(run, outcome=outcome)
+    point, outcome = invocation.point, run.outcome
+    if point.secret and not _says_nothing(point, outcome):
+        outcome = answers.storable(point, invocation.arguments, outcome)
+    result = outcome.result if point.blocking else _NULL
+    error = outcome.error
+    if run.mask:
+        result, error = storable_result(result, run.mask), storable_error(error, run.mask)
+    if result == outcome.result and error == outcome.error:
+        return outcome
+    return msgspec.structs.replace(outcome, result=result, error=error)
 
 
-def _told(ended: Ended, timings: Timings) -> Json:
-    return msgspec.json.decode(
-        msgspec.json.encode(
-            {
-                "status": "success" if ended.error is None else "error",
-                "message": _message(ended),
-                "error": None if ended.error is None else msgspec.Raw(ended.error),
-                "hooks": [{name: getattr(run, name) for name in _RUN_FIELDS} for run in ended.runs],
-                "timings": timings,
-            }
-        )
-    )
+def _says_nothing(point: Point, outcome: Outcome) -> bool:
+    """Whether no byte of it is the hook's own: there is nothing in which a value of the arguments could stand."""
+    if outcome.status != "ok" or outcome.message or outcome.logs or outcome.egress:
+        return False
+    return outcome.result in (_NULL, msgspec.Raw(point.default_json))
 
 
-def _log_event(invocation: Invocation, ended: Ended) -> LogEvent | None:
-    type_ = answers.log_type(invocation.point, invocation.arguments, failed=ended.error is not None)
-    if type_ is None or (ended.error is None and not ended.runs):
+def _log_event(invocation: Invocation, told: Told) -> LogEvent | None:
+    failed = told.error is not None
+    type_ = answers.log_type(invocation.point, invocation.arguments, failed=failed)
+    if type_ is None or not (failed or told.hooks):
         return None
-    return _event(invocation, type_, _message(ended), _details_of(ended.failed) if ended.failed else {})
+    details = _details_of(told.hooks[-1], told.message) if failed and told.hooks else {}
+    return _event(invocation, type_, told.message, details)
 
 
-def _message(ended: Ended) -> str:
-    """Why it failed; empty for a success."""
-    if ended.error is None:
-        return ""
-    return message_of(ended.failed.outcome) if ended.failed else _said(ended.error)
-
-
-def _event(invocation: Invocation | _Told, type_: str, message: str, details: Json) -> LogEvent:
-    given = _decoded(answers.redacted(invocation.point, invocation.arguments))
-    fields: Any = {name: _first(given, places) for name, places in _PLACES.items()}  # of Said
+def _event(invocation: Invocation | _Whose, type_: str, message: str, details: dict[str, Json]) -> LogEvent:
+    given = _given(answers.redacted(invocation.point, invocation.arguments))
     said = {"trigger_id": invocation.point.id, "execution_id": invocation.id, "attempt": invocation.attempt}
-    description = _storable(message, _DESCRIPTION_CHARS)
-    event = LogEvent(type=type_, description=description, details=said | details)
+    event = LogEvent(type=type_, description=_storable(message, _DESCRIPTION_CHARS), details=_raw(said | details))
+    fields: Any = {name: _first(given, places) for name, places in _PLACES.items()}  # of Said
     event.update(fields)
     return event
 
 
-def _details_of(failed: HookRun) -> dict[str, Json]:
+def _details_of(failed: _Part, message: str) -> dict[str, Json]:
     outcome = failed.outcome
-    error = msgspec.json.decode(outcome.error)
-    named = error if isinstance(error, dict) else {}
     return {
         "hook_id": failed.hook_id,
         "hook_name": failed.name,
@@ -194,32 +262,88 @@ def _details_of(failed: HookRun) -> dict[str, Json]:
         "error_class": "hook_timeout" if outcome.status == "timeout" else "hook_error",
         "hook_error": {
             "status": outcome.status,
-            "name": named.get("name"),
-            "message": message_of(outcome),
+            "name": _name(outcome.error),
+            "message": message,
             "line": outcome.line,
         },
     }
 
 
-def _decoded(arguments: bytes) -> Json:
+# What is looked for in JSON that others wrote: no other value of it is made. Any shape may stand at any place.
+
+_Else: TypeAlias = list[Any] | str | int | float | bool | None
+
+
+class _Error(msgspec.Struct):
+    name: Any = None
+    message: Any = None
+
+
+class _Named(msgspec.Struct):
+    """A user, a client, a connection or a request."""
+
+    id: Any = None
+    user_id: Any = None
+    client_id: Any = None
+    username: Any = None
+    email: Any = None
+    name: Any = None
+    ip: Any = None
+
+
+class _Context(msgspec.Struct):
+    user: _Named | _Else = None
+    client: _Named | _Else = None
+    connection: _Named | _Else = None
+    request: _Named | _Else = None
+    ip: Any = None
+
+
+class _Arguments(msgspec.Struct):
+    user: _Named | _Else = None
+    client: _Named | _Else = None
+    context: _Context | _Else = None
+
+
+_error = msgspec.json.Decoder(_Error | _Else)
+_arguments = msgspec.json.Decoder(_Arguments | _Else)
+
+
+def _said(error: bytes | msgspec.Raw) -> str:
+    told = _error.decode(error)
+    said = told.message if isinstance(told, _Error) else None
+    return said if isinstance(said, str) else ""
+
+
+def _name(error: bytes | msgspec.Raw) -> Any:
+    told = _error.decode(error)
+    return told.name if isinstance(told, _Error) else None
+
+
+def _given(arguments: bytes) -> Any:
     try:
-        return msgspec.json.decode(arguments)
+        return _arguments.decode(arguments)
     except (msgspec.DecodeError, RecursionError):
         return None
 
 
-def _first(given: Json, places: tuple[tuple[str, ...], ...]) -> str:
+def _first(given: Any, places: tuple[tuple[str, ...], ...]) -> str:
     """The first text that stands at one of these places."""
-    found = (_at(given, place) for place in places)
-    return next((_storable(text, _FIELD_CHARS) for text in found if isinstance(text, str)), "")
+    for place in places:
+        found = given
+        for step in place:
+            found = getattr(found, step, None)
+        if isinstance(found, str):
+            return _storable(found, _FIELD_CHARS)
+    return ""
 
 
-def _at(given: Json, place: tuple[str, ...]) -> Json:
-    for step in place:
-        given = given.get(step) if isinstance(given, dict) else None
-    return given
+def _raw(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
 
 
 def _storable(text: str, most_chars: int) -> str:
     """What every database takes: no NUL, no half of a surrogate pair."""
+    if len(text) <= most_chars and text.isascii() and "\0" not in text:
+        return text
     return text[:most_chars].replace("\0", "\ufffd").encode("utf-8", "replace").decode()

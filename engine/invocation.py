@@ -6,31 +6,34 @@ with an error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
-from engine.mask import Mask
+from engine.mask import NOTHING, Mask
 from engine.outcome import Outcome
 from engine.points import Point
 from tenants.records import Tenant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked."""
 
     id: str  # of the execution, a ULID; `context.webtask.execution_id` in every attempt
     tenant: Tenant
     point: Point
-    arguments: bytes = field(repr=False)  # JSON that fits the point
+    arguments: bytes  # JSON that fits the point
     deadline: float  # of the event loop's clock: waiting, hooks, their calls, all
     hook_ids: tuple[str, ...] | None = None  # of a queued one, those to be run; None: those enabled now
     attempt: int = 1
     position: int = 0  # hooks that have ended well before
     response: bytes = b"null"  # JSON: what these have answered
+    revision: int | None = None  # of the tenant, if nothing else ran since it was read
+
+    def __repr__(self) -> str:
+        """Without the arguments, which may hold a password."""
+        return f"Invocation({self.id!r}, {self.point.id!r}, attempt={self.attempt})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookRun:
+class HookRun(msgspec.Struct, frozen=True, kw_only=True):
     """One hook's part in it."""
 
     hook_id: str
@@ -38,12 +41,12 @@ class HookRun:
     version: int
     lease_ms: float  # waited for a worker
     outcome: Outcome
-    left_alone_ms: int = 0  # so long yet the hook is not run, as it kept crashing
-    mask: Mask = field(default=Mask(()), repr=False)  # of the secrets that it had: its result is not stored without it
+    left_alone_ms: int | None = None  # it was not run, and is not for so long yet, as it kept crashing; None: it was
+    lost: bool = False  # its worker was gone before it told an end
+    mask: Mask = NOTHING  # of the secrets that it had: its result is not stored without it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it."""
 
     id: str

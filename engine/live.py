@@ -12,6 +12,7 @@ is used on the event loop.
 from __future__ import annotations
 
 import asyncio
+import datetime
 import secrets
 import time
 import weakref
@@ -58,6 +59,11 @@ def end(*, execution_id: str, trigger_id: str, hook: str | None, status: str, me
         "message": message,
         "at": at,
     }
+
+
+def now() -> str:
+    """The time, as events tell it: RFC 3339, UTC, milliseconds."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

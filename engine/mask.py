@@ -13,9 +13,10 @@ import html
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import cachetools
@@ -29,7 +30,8 @@ from sandbox.wire import Headers, is_json
 MASK = "***"
 _ALL_MASKED = msgspec.json.encode(MASK)
 _LONG_BYTES = 4 << 10  # of JSON: more is not looked at value by value, which would hold others up
-_STORED_BYTES = 16 << 10  # of a result that is looked through on the event loop
+_STORED_BYTES = 16 << 10  # of a result that is looked through on the event loop, or of a longer error's message
+_ERROR_BYTES = 64 << 10  # of an error that is
 _KEPT_BYTES = 16 << 20  # of forms, of the hooks that ran last
 _LEAST_CHARS = 3  # a shorter text is no secret, and stands everywhere
 _LEAST_BASE64 = 6  # characters: as many bits as a hundred million guesses
@@ -48,6 +50,8 @@ _ADDRESS = re.compile(  # a secret that is one, or one without its scheme
 _UNRESERVED = re.compile(
     r"%(2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE])"
 )  # requests writes them plainly
+_ALIKE = re.compile(r"[A-Za-z0-9_.~-]+")  # what JSON, HTML, URLs and forms write as it is
+_FOR_URLS = str.maketrans("+/", "-_")
 _LEAST_REST = 6  # characters: a shorter path is no secret
 _AS_SENT = "!#$%&'()*+,/:;=?@[]~"  # what requests leaves as it is in a URL
 
@@ -61,6 +65,12 @@ class Mask:
     def __init__(self, secrets: Iterable[str], *, brief: bool = False) -> None:
         self._values = tuple(value for value in secrets if len(value) >= _LEAST_CHARS)
         self._own = _made_forms(self._values) if brief else None
+
+    @classmethod
+    def of(cls, *groups: Collection[str]) -> Mask:
+        """The mask of several groups of secrets; most hooks have none."""
+        secrets = [value for group in groups for value in group] if any(groups) else ()
+        return cls(secrets) if secrets else NOTHING
 
     def __bool__(self) -> bool:
         return bool(self._values)
@@ -99,6 +109,8 @@ class Mask:
 
     def json(self, raw: bytes, *, names: bool = False) -> bytes:
         """JSON without them in its texts and numbers, at any depth; the names of fields stay, unless `names`."""
+        if b"\\" not in raw and not any(form in raw for form in self._forms().raws):
+            return raw  # each text in it is written as it reads: nearly always
 
         def mask(found: re.Match[bytes]) -> bytes:
             if found["field"] and not names:
@@ -120,6 +132,9 @@ class Mask:
         return self._own or _all_forms(self._values)
 
 
+NOTHING = Mask(())
+
+
 def masked(outcome: Outcome, mask: Mask) -> Outcome:
     """The outcome with no secret in its message, error, causes and log. Its exchanges have been masked one by one."""
     if not mask or (outcome.status == "ok" and not outcome.logs):
@@ -134,11 +149,44 @@ def masked(outcome: Outcome, mask: Mask) -> Outcome:
     )
 
 
-def storable_result(raw: bytes, mask: Mask) -> bytes:
-    """JSON of a result as it is stored. What is too long to be looked through beside other work is masked whole."""
-    if not mask:
+def storable_result(raw: msgspec.Raw, mask: Mask) -> msgspec.Raw:
+    """JSON of a result as it is stored: the names of its fields are masked, too.
+
+    What is too long to be looked through beside other work is masked whole.
+    """
+    json_ = bytes(raw)
+    if not mask or json_ == b"null":
         return raw
-    return mask.stored(raw) if len(raw) <= _STORED_BYTES else _ALL_MASKED
+    return msgspec.Raw(mask.stored(json_) if len(json_) <= _STORED_BYTES else _ALL_MASKED)
+
+
+def storable_error(raw: msgspec.Raw, mask: Mask) -> msgspec.Raw:
+    """The same of an error. Of one that is too long, or cannot be masked field by field, name and message are left."""
+    json_ = bytes(raw)
+    if not mask or json_ == b"null":
+        return raw
+    masked = mask.stored(json_) if len(json_) <= _ERROR_BYTES else _ALL_MASKED
+    return msgspec.Raw(_bare_error(json_, mask) if masked == _ALL_MASKED else masked)
+
+
+class _Error(msgspec.Struct):
+    name: Any = None
+    message: Any = None
+
+
+_error: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Error | list[Any] | str | int | float | bool | None)
+
+
+def _bare_error(raw: bytes, mask: Mask) -> bytes:
+    """What tells one error from another, if it has it."""
+    error = _error.decode(raw)
+    if not isinstance(error, _Error):
+        return _ALL_MASKED
+    told = {"name": error.name, "message": error.message}
+    texts = {field: text.encode() for field, text in told.items() if isinstance(text, str)}
+    return msgspec.json.encode(
+        {field: mask.body(text, _STORED_BYTES).decode(errors="replace") for field, text in texts.items()}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,25 +227,31 @@ def _forms(value: str) -> Iterator[str]:
 
 def _plain_forms(value: str) -> Iterator[str]:
     yield value
+    raw = value.encode("utf-8", "surrogatepass")
+    if not _ALIKE.fullmatch(value):
+        yield from _written(value, raw)
+    yield from _within_base64(raw)
+
+
+def _written(value: str, raw: bytes) -> Iterator[str]:
+    """As JSON, HTML, URLs and forms have it."""
     for text in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
         yield text
         yield text.replace("/", "\\/")
     yield html.escape(value)
     yield html.escape(value).replace("&#x27;", "&#39;")
-    raw = value.encode("utf-8", "surrogatepass")
     plainer = _UNRESERVED.sub(lambda found: chr(int(found[1], 16)), value).encode("utf-8", "surrogatepass")
     for written in (quote(raw, safe=""), quote(raw), quote(plainer, safe=_AS_SENT), quote_plus(raw)):
         yield written
         yield _ESCAPE.sub(lambda found: found[0].lower(), written)
-    yield from _within_base64(raw)
 
 
 def _within_base64(raw: bytes) -> Iterator[str]:
     """What stands in any base64 of a text that holds it: it begins at one of three places in a group of three bytes."""
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        for before in range(3):
-            after = (before + len(raw)) % 3
-            written = encode(bytes(before) + raw).decode().rstrip("=")
-            inner = written[(0, 2, 3)[before] : len(written) - (after > 0)]
-            if len(inner) >= _LEAST_BASE64:
-                yield inner
+    for before in range(3):
+        after = (before + len(raw)) % 3
+        written = base64.b64encode(bytes(before) + raw).decode().rstrip("=")
+        inner = written[(0, 2, 3)[before] : len(written) - (after > 0)]
+        if len(inner) >= _LEAST_BASE64:
+            yield inner
+            yield inner.translate(_FOR_URLS)

@@ -10,17 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
 
 from engine.errors import EngineClosed, EngineError, PoolBusy
 from engine.spawner import Spawner
+from engine.tenancies import Tenancies
 from engine.waiters import Waiter, Waiters
 from engine.worker import Worker
 
 _SWEEP_S = 1.0
 _MOST_FORKS = 16  # under way at once: more would wait in the zygote's socket
+_COLD_S = 0.1  # idle for so long, a worker makes room for a blank one
+_LEAST_IDLE = 2  # workers: with fewer, none makes room
 _PATIENCE_S = 0.05  # of who waits for a place, with tenants that have one and always another job for it
 
 
@@ -45,6 +49,27 @@ class Overdue(Exception):
     """The caller's own time was up before there was a worker."""
 
 
+class Lease:
+    """The right to use a worker, while a block runs."""
+
+    __slots__ = ("_pool", "_reuse", "_tenant", "_until", "_worker")
+
+    def __init__(self, pool: Pool, tenant: str, *, reuse: bool, until: float | None) -> None:
+        self._pool, self._tenant, self._reuse, self._until = pool, tenant, reuse, until
+
+    async def __aenter__(self) -> Worker:
+        worker = self._pool.take_at_once(self._tenant, reuse=self._reuse)
+        if worker is None:
+            worker = await self._pool.wait(self._tenant, reuse=self._reuse, until=self._until)
+        self._worker = worker
+        return worker
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.give_back(self._worker, reuse=self._reuse)
+
+
 class Pool:
     """The workers of one engine."""
 
@@ -52,8 +77,7 @@ class Pool:
         self._spawner = spawner
         self._size = size
         self._reserve: deque[Worker] = deque()
-        self._idle: list[Worker] = []  # a tenant's, between jobs; longest idle first
-        self._leased: set[Worker] = set()
+        self._tenancies = Tenancies()
         self._waiters = Waiters()
         self._forks: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
@@ -67,31 +91,19 @@ class Pool:
         self._sweeper = asyncio.create_task(self._sweep())
         self._settle()
 
-    @contextlib.asynccontextmanager
-    async def lease(self, tenant: str, *, reuse: bool, until: float | None = None) -> AsyncIterator[Worker]:
+    def lease(self, tenant: str, *, reuse: bool, until: float | None = None) -> Lease:
         """A worker for one tenant's next job. With `reuse` it may have done that tenant's jobs before, and will again.
 
         `until`: the time of the event loop's clock at which the caller has no use for it any more.
-        Raises PoolBusy when it cannot be had in time, Overdue when that is over first, EngineClosed when the pool
-        drains, SandboxFailed.
+        Entering it raises PoolBusy when the worker cannot be had in time, Overdue when that is over first, EngineClosed
+        when the pool drains, SandboxFailed.
         """
-        if self._closed:
-            raise EngineClosed
-        worker = self._pick_at_once(tenant, reuse=reuse)
-        if worker is None:
-            worker = await self._wait(tenant, reuse=reuse, until=until)
-        else:
-            self._lend(worker, tenant)
-            self._settle()
-        try:
-            yield worker
-        finally:
-            self._give_back(worker, reuse=reuse)
+        return Lease(self, tenant, reuse=reuse, until=until)
 
     def hurry(self) -> None:
         """Take no new job, and end those under way: whoever waits for one gets EngineClosed."""
         self._close()
-        for worker in self._leased:
+        for worker in self._tenancies.leased:
             worker.kill()
 
     def _close(self) -> None:
@@ -104,42 +116,60 @@ class Pool:
         self._close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._size.drain_ms / 1000):
-                while self._leased:
+                while self._tenancies.leased:
                     self._returned.clear()
                     await self._returned.wait()
         tasks = [*self._forks, *([self._sweeper] if self._sweeper else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for worker in [*self._reserve, *self._idle, *self._leased]:
+        for worker in [*self._reserve, *self._tenancies.idle, *self._tenancies.leased]:
             worker.kill()
         await self._spawner.close()
 
     @property
     def leased(self) -> int:
         """How many workers are at work."""
-        return len(self._leased)
+        return len(self._tenancies.leased)
 
     def counts(self) -> dict[str, int]:
         """How many workers there are, by state, and how many callers wait."""
         return {
             "reserve": len(self._reserve),
-            "idle": len(self._idle),
-            "leased": len(self._leased),
+            "idle": self._tenancies.idle_number,
+            "leased": self.leased,
             "starting": len(self._forks),
             "waiting": len(self._waiters),
         }
 
-    def _pick_at_once(self, tenant: str, *, reuse: bool) -> Worker | None:
-        """A worker for who has just come: blank ones are for those who wait already."""
-        if not len(self._waiters):
-            return self._pick(tenant, reuse=reuse)
-        return self._pick_idle(tenant) if reuse and tenant not in self._waiters else None
+    def take_at_once(self, tenant: str, *, reuse: bool) -> Worker | None:
+        """A worker for who has just come, if there is one: blank ones are for those who wait already."""
+        if self._closed:
+            raise EngineClosed
+        if len(self._waiters) and (not reuse or tenant in self._waiters):
+            return None
+        worker = self._pick_idle(tenant) if reuse else None
+        if worker is None and not len(self._waiters):
+            worker = self._pick_blank(tenant)
+        if worker is None:
+            return None
+        self._tenancies.lend(worker, tenant)
+        if worker.jobs == 0:  # the reserve has one less
+            self._settle()
+        return worker
 
     def _pick(self, tenant: str, *, reuse: bool) -> Worker | None:
         """A worker that is ready now, taken out of its list."""
-        if reuse and (worker := self._pick_idle(tenant)):
-            return worker
+        return (self._pick_idle(tenant) if reuse else None) or self._pick_blank(tenant)
+
+    def _pick_idle(self, tenant: str) -> Worker | None:
+        while (worker := self._tenancies.take_idle(tenant)) is not None:
+            if self._usable(worker):
+                return worker
+            worker.kill()
+        return None
+
+    def _pick_blank(self, tenant: str) -> Worker | None:
         if not self._reserve or (self._at_bound(tenant) and not self._evict(tenant)):
             return None
         while self._reserve:
@@ -149,91 +179,112 @@ class Pool:
             worker.kill()
         return None
 
-    def _pick_idle(self, tenant: str) -> Worker | None:
-        for worker in reversed(self._idle):
-            if worker.tenant == tenant and self._usable(worker):
-                self._idle.remove(worker)
-                return worker
-        return None
-
-    def _lend(self, worker: Worker, tenant: str) -> None:
-        worker.tenant = tenant
-        self._leased.add(worker)
-
-    async def _wait(self, tenant: str, *, reuse: bool, until: float | None) -> Worker:
+    async def wait(self, tenant: str, *, reuse: bool, until: float | None) -> Worker:
+        """A worker for who could not have one at once, in turn. Raises as entering a lease does."""
         loop = asyncio.get_running_loop()
         latest = loop.time() + self._size.wait_ms / 1000
         waiter = Waiter(tenant, reuse, loop.create_future())
         self._waiters.add(waiter)
-        self._settle()
+        if not self._at_bound(tenant) or self._tenancies.has_idle(tenant):  # else it has to wait for one of its own
+            self._settle()
         if len(self._waiters) > self._size.waiting:
-            self._refuse(self._waiters.last_of_longest(waiter))
+            self._fail(self._waiters.last_of_longest(waiter), self._too_many_wait)
+        if until is not None and until < latest:
+            patience = loop.call_at(until, self._fail, waiter, Overdue)
+        else:
+            patience = loop.call_at(latest, self._fail, waiter, self._none_was_free)
         try:
-            async with asyncio.timeout_at(latest if until is None else min(latest, until)):
-                return await waiter.given
-        except TimeoutError:
-            self._leave(waiter)
-            if until is not None and until < latest:
-                raise Overdue from None
-            raise PoolBusy(f"no worker was free within {self._size.wait_ms} ms; try again later") from None
+            return await waiter.given
         except asyncio.CancelledError:
             self._leave(waiter)
             raise
+        finally:
+            patience.cancel()
 
-    def _refuse(self, waiter: Waiter) -> None:
-        self._waiters.remove(waiter)
-        if not waiter.given.done():
-            said = f"{self._size.waiting} callers wait for a worker already; try again later"
-            waiter.given.set_exception(PoolBusy(said))
+    def _fail(self, waiter: Waiter, error: Callable[[], Exception]) -> None:
+        """It has waited as long as it may."""
+        if self._waiters.remove(waiter) and not waiter.given.done():
+            waiter.given.set_exception(error())
+
+    def _none_was_free(self) -> PoolBusy:
+        return PoolBusy(f"no worker was free within {self._size.wait_ms} ms; try again later")
+
+    def _too_many_wait(self) -> PoolBusy:
+        return PoolBusy(f"{self._size.waiting} callers wait for a worker already; try again later")
 
     def _leave(self, waiter: Waiter) -> None:
         """The caller is gone. A worker given to it at the same moment goes back."""
         if self._waiters.remove(waiter) or waiter.given.cancelled():
             return
         if waiter.given.exception() is None:
-            self._give_back(waiter.given.result(), reuse=waiter.reuse)
+            self.give_back(waiter.given.result(), reuse=waiter.reuse)
 
-    def _give_back(self, worker: Worker, *, reuse: bool) -> None:
-        self._leased.discard(worker)
+    def give_back(self, worker: Worker, *, reuse: bool) -> None:
+        """Its job has ended. It waits for its tenant's next one, if it is of use for that, and is ended otherwise."""
         worker.jobs += 1
         worker.used = time.monotonic()
-        if reuse and self._usable(worker) and not self._closed:
-            self._idle.append(worker)
+        self._tenancies.end_lease(worker)
+        self._returned.set()
+        if reuse and not self._closed and self._usable(worker):
+            self._tenancies.rest(worker)
+            if not len(self._waiters) or self._pass_on(worker):  # none has to be started
+                return
         else:
             worker.kill()
-        self._returned.set()
         self._settle()
+
+    def _pass_on(self, worker: Worker) -> bool:
+        """Whether the next one of its tenant's has it, as nobody else waits for anything."""
+        assert worker.tenant is not None, "it has done a job"
+        waiter = self._waiters.only(worker.tenant)
+        if waiter is None or not waiter.reuse:
+            return False
+        self._tenancies.take(worker)
+        self._give(worker, waiter)
+        return True
+
+    def _give(self, worker: Worker, waiter: Waiter) -> None:
+        self._waiters.serve(waiter)
+        self._tenancies.lend(worker, waiter.tenant)
+        waiter.given.set_result(worker)
 
     def _usable(self, worker: Worker) -> bool:
         """Whether it may do another job: alive, nothing unasked has come, not too old, too busy or too large."""
-        size, now = self._size, time.monotonic()
+        size = self._size
         return (
             not worker.gone
             and worker.quiet
             and worker.jobs < size.worker_jobs
-            and now - worker.born < size.worker_age_s
+            and time.monotonic() - worker.born < size.worker_age_s
             and worker.peak_bytes - worker.blank_bytes < size.worker_growth_bytes
         )
 
     def _at_bound(self, tenant: str) -> bool:
-        has = sum(worker.tenant == tenant for worker in (*self._leased, *self._idle))
-        return has >= self._size.workers_per_tenant
+        return self._tenancies.of(tenant) >= self._size.workers_per_tenant
 
     def _evict(self, tenant: str | None) -> bool:
         """End the longest idle worker, of `tenant` or of anyone. False when there is none."""
-        for worker in self._idle:
-            if tenant is None or worker.tenant == tenant:
-                self._idle.remove(worker)
-                worker.kill()
-                return True
-        return False
+        worker = self._tenancies.take_longest_idle(tenant)
+        if worker is None:
+            return False
+        worker.kill()
+        return True
+
+    def _evict_cold(self) -> bool:
+        """The same of one that has been idle for a while, so that a tenant that calls now finds a blank one.
+
+        One tenant's only worker stays.
+        """
+        worker = self._tenancies.longest_idle
+        if worker is None or self._tenancies.idle_number < _LEAST_IDLE or time.monotonic() - worker.used < _COLD_S:
+            return False
+        return self._evict(None)
 
     def _settle(self) -> None:
-        """Serve whom we can, then start what is missing. After every change."""
+        """Serve whom we can, then start what is missing. After every change but one that leaves all as it was."""
         if len(self._waiters):
             self._clear_places()
-        while self._serve():
-            pass
+            self._serve()
         if not self._closed:
             for _ in range(self._missing()):
                 fork = asyncio.create_task(self._fork())
@@ -245,51 +296,53 @@ class Pool:
 
         A process is started anew for each of them: that is why they have to be a little patient.
         """
-        with_idle = {worker.tenant for worker in self._idle}
+        places = self._size.workers - len(self._tenancies)
+        if places > len(self._waiters):
+            return
         before = time.monotonic() - _PATIENCE_S
-        places = self._size.workers - len(self._leased) - len(self._idle)
-        for waiter in self._waiters.firsts() if self._idle else ():
-            if waiter.since < before and waiter.tenant not in with_idle and not self._at_bound(waiter.tenant):
+        for waiter in self._waiters.firsts() if self._tenancies.idle_number else ():
+            tenant = waiter.tenant
+            if waiter.since < before and not self._tenancies.has_idle(tenant) and not self._at_bound(tenant):
                 places -= 1
                 if places < 0 and not self._evict(None):
                     return
 
-    def _serve(self) -> bool:
-        """Give one worker to each tenant that waits and can have one. False: there was none for anybody."""
-        served = False
-        for waiter in self._waiters.firsts():
-            worker = self._pick(waiter.tenant, reuse=waiter.reuse)
-            if worker is not None:
-                self._waiters.serve(waiter)
-                self._lend(worker, waiter.tenant)
-                waiter.given.set_result(worker)
-                served = True
-        return served
+    def _serve(self) -> None:
+        """Give one worker to each tenant that waits and can have one, in turn, until there is none for anybody."""
+        served = True
+        while served and (self._reserve or self._tenancies.idle_number):
+            served = False
+            for waiter in self._waiters.firsts():
+                worker = self._pick(waiter.tenant, reuse=waiter.reuse)
+                if worker is not None:
+                    self._give(worker, waiter)
+                    served = True
 
     def _missing(self) -> int:
         """How many workers to start now: the reserve and one for each who waits, within the bound."""
         waiting = self._wanted()
         wanted = self._size.reserve + waiting - len(self._reserve) - len(self._forks)
+        if wanted <= 0:
+            return 0
         room = self._size.workers - self._total()
         while room < min(wanted, waiting) and self._evict(None):
+            room += 1
+        if room <= 0 and not self._reserve and not self._forks and self._evict_cold():
             room += 1
         return max(min(wanted, room, _MOST_FORKS - len(self._forks)), 0)
 
     def _wanted(self) -> int:
         """How many of those who wait may have a worker beside those that their tenants have."""
-        if not len(self._waiters):
-            return 0
-        has = Counter(worker.tenant for worker in (*self._leased, *self._idle))
         wanted = 0
-        for tenant, waiting in self._waiters.numbers().items():
-            room = max(self._size.workers_per_tenant - has[tenant], 0)
+        for tenant, waiting in self._waiters.numbers():
+            room = max(self._size.workers_per_tenant - self._tenancies.of(tenant), 0)
             while room < waiting and self._evict(tenant):
                 room += 1
             wanted += min(room, waiting)
         return wanted
 
     def _total(self) -> int:
-        return len(self._reserve) + len(self._idle) + len(self._leased) + len(self._forks)
+        return len(self._reserve) + len(self._tenancies) + len(self._forks)
 
     async def _fork(self) -> None:
         try:
@@ -309,9 +362,10 @@ class Pool:
         while True:
             await asyncio.sleep(_SWEEP_S)
             oldest = time.monotonic() - self._size.worker_idle_s
-            for worker in [worker for worker in self._idle if worker.used < oldest or not self._usable(worker)]:
-                self._idle.remove(worker)
-                worker.kill()
+            for worker in self._tenancies.idle:
+                if worker.used < oldest or not self._usable(worker):
+                    self._tenancies.take(worker)
+                    worker.kill()
             if self._spawner.age_s > self._size.zygote_age_s:
                 await self._rotate()
             self._settle()

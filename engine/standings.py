@@ -13,9 +13,9 @@ from typing import Any
 
 import cachetools
 
-from engine.app import Hook as RunnableHook
 from engine.checking import Checker, Rejected, Unchecked, hook_of
 from engine.errors import BadInput
+from engine.hook import Hook as RunnableHook
 from engine.outcome import Outcome
 from tenants import ready
 from tenants.errors import Corrupt, KeyLost, Missing
@@ -61,6 +61,16 @@ class Standings:
         self._revisions = revisions
         self._kept: cachetools.LRUCache[str, Standing] = cachetools.LRUCache(_KEPT_BYTES, _weight)
         self._loading: dict[str, asyncio.Task[Standing]] = {}
+
+    def kept(self, tenant_id: str, revision: int) -> Standing | None:
+        """The tenant as it was at a revision that was just read, or later; None: that is not known here yet."""
+        kept = self._kept.get(tenant_id)
+        return kept if kept is not None and kept.tenant.revision >= revision else None
+
+    def at_once(self, tenant_id: str) -> Standing | None:
+        """The same as `of`, if it is known without waiting for anybody. Raises StoreError."""
+        revision = self._revisions.at_once(tenant_id)
+        return self.kept(tenant_id, revision) if revision is not None else None
 
     async def of(self, tenant_id: str) -> Standing:
         """The tenant with its enabled hooks, as committed when this was asked, or later.

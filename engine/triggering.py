@@ -8,7 +8,7 @@ import msgspec
 
 from engine.client import Client
 from engine.outcome import Outcome
-from tenants.records import ExecutionStatus
+from tenants.states import ExecutionStatus
 
 _CALL_S = 700  # the longest that a server can be set to let a hook run, and some more
 _SPARE_S = 30  # over the time that the caller allows

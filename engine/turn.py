@@ -128,6 +128,7 @@ async def run_turn(
     finally:
         worker.asked = False
         deadline.cancel()
+    worker.lost = True
     logs, egress = tuple(heard.events), tuple(broker.exchanges)
     return Outcome(status=status, message=message, logs=logs, egress=egress, usage=_usage(begun, 0, 0))
 

@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
 
 from engine.worker import Worker
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Waiter:
     """One caller."""
 
-    tenant: str
-    reuse: bool
-    given: asyncio.Future[Worker]
-    since: float = field(default_factory=time.monotonic)
+    __slots__ = ("given", "reuse", "since", "tenant")
+
+    def __init__(self, tenant: str, reuse: bool, given: asyncio.Future[Worker]) -> None:  # noqa: FBT001 - two places
+        self.tenant, self.reuse, self.given, self.since = tenant, reuse, given, time.monotonic()
 
 
 class Waiters:
@@ -45,9 +43,14 @@ class Waiters:
     def remove(self, waiter: Waiter) -> bool:
         """Whether it was there."""
         line = self._lines.get(waiter.tenant)
-        if line is None or waiter not in line:
+        if line is None:
             return False
-        line.remove(waiter)
+        if line[0] is waiter:
+            line.popleft()
+        elif waiter in line:
+            line.remove(waiter)
+        else:
+            return False
         self._number -= 1
         if not line:
             del self._lines[waiter.tenant]
@@ -59,6 +62,13 @@ class Waiters:
         if waiter.tenant in self._lines:
             self._lines.move_to_end(waiter.tenant)
 
+    def only(self, tenant: str) -> Waiter | None:
+        """The first of a tenant's, when nobody else waits."""
+        if tenant not in self._lines or len(self._lines) > 1:
+            return None
+        firsts = self.firsts()
+        return firsts[0] if firsts else None
+
     def firsts(self) -> list[Waiter]:
         """The first of each tenant's, in turn. Those who have left without a word are forgotten."""
         for line in list(self._lines.values()):
@@ -66,9 +76,9 @@ class Waiters:
                 self.remove(line[0])
         return [line[0] for line in self._lines.values()]
 
-    def numbers(self) -> dict[str, int]:
+    def numbers(self) -> list[tuple[str, int]]:
         """How many wait, by tenant."""
-        return {tenant: len(line) for tenant, line in self._lines.items()}
+        return [(tenant, len(line)) for tenant, line in self._lines.items()]
 
     def last_of_longest(self, newcomer: Waiter) -> Waiter:
         """Who has to go when there are too many: of lines as long as each other, the newcomer's."""

@@ -11,18 +11,27 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
 from sandbox import wire
 
-_buffer = bytearray(wire.READ_BYTES)  # of every worker in turn: what is read is copied out at once
-_view = memoryview(_buffer)
 BRIEF_S = 0.000_25  # a turn of a small hook, on a processor of its own that first has to wake
 _LINGER_S = 0.5  # from hanging up to having ended
 _MOST_PENDING = 4096  # frames not yet looked at: a turn looks at once, so more is a flood
 _MOST_PENDING_BYTES = 2 * wire.REPLY_BYTES  # of them together: the largest, and all the log there may be
+
+
+class _Buffer(threading.local):
+    """What is read into, and copied out of at once: of every worker in turn, of one event loop, which is one thread."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(wire.READ_BYTES))
+
+
+_buffer = _Buffer()
 
 
 class WorkerGone(Exception):
@@ -47,6 +56,7 @@ class Worker:
         self.gone = False  # its channel is closed
         self.fault: str | None = None  # how it broke the protocol
         self.hung_up = False  # it closed its end by itself
+        self.lost = False  # before it had told how its job ended
         self.killed = False  # by us, before it had ended
         self._channel = channel
         self._reader = wire.FrameReader(wire.REPLY_BYTES)
@@ -155,7 +165,8 @@ class Worker:
 
     def _read(self) -> None:
         try:
-            length = self._channel.recv_into(_buffer)
+            view = _buffer.view
+            length = self._channel.recv_into(view)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -167,7 +178,7 @@ class Worker:
             self._break("it spoke unasked")
             return
         try:
-            bodies = self._reader.feed(_view[:length])
+            bodies = self._reader.feed(view[:length])
         except wire.ProtocolError as error:
             self._break(str(error))
             return

@@ -234,6 +234,11 @@ def ended(
     return wire.Done(status, text, line, result, error, 0, 0, causes)
 
 
+def forget() -> None:
+    """No code is kept any more."""
+    _kept.clear()
+
+
 def begin() -> int:
     """Start the count of what jobs cost; return the largest resident size of the blank worker, in bytes."""
     _spent[0] = usage()

@@ -36,6 +36,10 @@ def hook(user, context, cb):
     cb(None, {"note": [found]})
 '''
 _FAILING = "def hook(user, context, cb):\n    raise ValueError(user.missing)\n"
+_REHEARSED = """
+def hook(user, context, cb):
+    cb(None, {"user": {"name": f"{user.name}"}, "list": [user.get("none", number) for number in range(2)]})
+"""
 _REFUSED = "import os\nx.__class__\n"
 _ENCODINGS = (
     "utf-8",
@@ -95,12 +99,17 @@ def warm_up() -> None:
     time.tzset()
     parameters = ("user", "context", "cb")
     for source in (_SOURCE, _FAILING):
-        checked = compiler.check(source, parameters)
-        if checked.code is None:
-            raise RuntimeError(f"the policy refuses the warm-up: {checked.diagnostics}")
-        job = wire.Run(checked.code, parameters, b'{"user": {"name": "a"}}', {}, "", 1, wire.Limits())
-        wire.parse(wire.pack(job)[wire.PREFIX_BYTES :], wire.jobs)
-        hook.run(job, _Silence())
+        hook.run(_job(source, parameters), _Silence())
     compiler.check(_REFUSED, parameters)
     _grow_stack()
     worker.soft_stop.install()
+    worker.rehearsals.append(_job(_REHEARSED, parameters))
+
+
+def _job(source: str, parameters: tuple[str, ...]) -> wire.Run:
+    checked = compiler.check(source, parameters)
+    if checked.code is None:
+        raise RuntimeError(f"the policy refuses the warm-up: {checked.diagnostics}")
+    job = wire.Run(checked.code, parameters, b'{"user": {"name": "a"}}', {}, "", 1, wire.Limits())
+    wire.parse(wire.pack(job)[wire.PREFIX_BYTES :], wire.jobs)
+    return job

@@ -280,7 +280,8 @@ def excess(raw: bytes, values: int, depth: int) -> Literal["values", "depth"] | 
     Each value but the first comes after a comma or opens something. Only where these are many are texts taken out
     first, in which they do not count: in JSON a quotation mark behind a backslash is in a text, like the backslash.
     """
-    if _openings(raw) + raw.count(b",") <= values and _openings(raw) <= depth:
+    openings = _openings(raw)
+    if openings <= depth and openings + raw.count(b",") <= values:
         return None
     parts = raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 4 * values)
     bare = b" ".join(parts[::2])

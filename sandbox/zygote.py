@@ -16,6 +16,7 @@ The control socket and the other workers' channels are alive for an instant and 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import os
@@ -111,6 +112,8 @@ class Zygote:
         ours.close()
 
     def _become_child(self, descriptor: int, *, prober: bool) -> None:
+        with contextlib.suppress(OSError):  # as under SCHED_IDLE, which nobody unprivileged leaves
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # waking it takes the processor from nobody
         os.dup2(descriptor, lockdown.CHANNEL)
         start = probes.start if prober else worker.start
         start(self._channel, self._worker_layers, self._setting, self._allowed)

@@ -9,7 +9,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal
 
 import sqlalchemy
@@ -22,7 +22,7 @@ _WAIT_S = 5  # for another process's lock, and for PostgreSQL to answer a connec
 _LOCK_MS = 50  # that a change waits for another node's lock of a row: it is tried again, and others go on meanwhile
 _DEADLINE_S = 5.0  # of a question
 _STEPS = 10_000  # of SQLite's machine, between two looks at the clock: half a millisecond or so
-_SQLITE_AT_LEAST = (3, 35)  # RETURNING
+_SQLITE_AT_LEAST = (3, 38)  # JSON is always built in, from then on
 
 _SQLITE_PRAGMAS = (
     f"busy_timeout = {_WAIT_S * 1000}",
@@ -57,7 +57,9 @@ _SAYS = {  # by SQLite's name of the error, or by PostgreSQL's code, or by the c
     "3D": "there is no such database",
     "57": "the database was stopped",
 }
+_DRIVERS = ("sqlite3", "psycopg")  # modules of errors; the second one may not be there
 _CUT_SHORT = ("SQLITE_INTERRUPT", "57014")
+_ENDED = ("57P01", "57P02", "57P05")  # a connection: the server stops, or was told to end it
 _NO_VALUE = "22"  # PostgreSQL's class of values that do not fit
 
 
@@ -80,17 +82,42 @@ _MEANS: tuple[tuple[set[str], Callable[[], StoreError]], ...] = (
 )
 
 
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
+class _Translated:
+    """A class, not a generator: it is entered for every statement."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None and (meaning := meaning_of(error)) is not error:
+            raise meaning from error
+
+
+_TRANSLATED = _Translated()
+
+
+def translated() -> _Translated:
     """Raises a StoreError for each error of SQLAlchemy, of a driver, or of a value that no column takes."""
-    try:
-        yield
-    except (OverflowError, UnicodeError) as error:
-        raise _too_long() from error
-    except sqlite3.Error as error:
-        raise _meaning_of_driver(error) from error
-    except SQLAlchemyError as error:
-        raise _meaning(error) from error
+    return _TRANSLATED
+
+
+def meaning_of(error: BaseException) -> BaseException:
+    """The StoreError that it is, or itself if it is none of the store's."""
+    if isinstance(error, OverflowError | UnicodeError):
+        return _too_long()
+    if isinstance(error, SQLAlchemyError):
+        return _meaning(error)
+    if type(error).__module__.partition(".")[0] in _DRIVERS:
+        return _lost(error) or _meaning_of_driver(error)
+    return error
+
+
+def _lost(error: BaseException) -> StoreError | None:
+    """What a driver says of a connection that it had: psycopg says it without a code, or PostgreSQL why it ends it."""
+    code = _code(error)
+    if code in _ENDED or (not code and type(error).__name__ == "OperationalError"):
+        return Unavailable("the connection to the database was lost")
+    return None
 
 
 def _meaning(error: SQLAlchemyError) -> StoreError:
@@ -171,9 +198,10 @@ def _without_password(text: str) -> str:
 
 
 def _sqlite_engine(url: URL, mode: str) -> Engine:
-    engine = sqlalchemy.create_engine(url, poolclass=NullPool, connect_args={"isolation_level": None})
+    engine = sqlalchemy.create_engine(
+        url, poolclass=NullPool, connect_args={"isolation_level": None}, paramstyle="named"
+    )
     pragmas = (*_SQLITE_PRAGMAS, "query_only = ON") if mode == "read" else _SQLITE_PRAGMAS
-    begin = "BEGIN" if mode == "read" else "BEGIN IMMEDIATE"
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _record: Any) -> None:
@@ -182,22 +210,27 @@ def _sqlite_engine(url: URL, mode: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        if mode == "read":
-            _limit_time(connection)
-        connection.exec_driver_sql(begin)
+        begin(connection.connection.driver_connection, mode)
 
     return engine
 
 
-def _limit_time(connection: Connection) -> None:
+def begin(driver: Any, mode: str) -> None:
+    """Begins a transaction on a driver's connection, if it has none. PostgreSQL's begins with its first statement."""
+    if isinstance(driver, sqlite3.Connection) and not driver.in_transaction:
+        if mode == "read":
+            _limit_time(driver)
+        driver.execute("BEGIN" if mode == "read" else "BEGIN IMMEDIATE")
+
+
+def _limit_time(driver: sqlite3.Connection) -> None:
     """What SQLite does from now on is cut short at the deadline, whatever statement it is."""
-    driver: Any = connection.connection.driver_connection
     until = time.monotonic() + _DEADLINE_S
     driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
 
 
 def _postgres_engine(url: URL, mode: str) -> Engine:
-    options = f"-c timezone=UTC -c lock_timeout={_LOCK_MS}"
+    options = f"-c timezone=UTC -c lock_timeout={_LOCK_MS} -c jit=off"  # to compile a plan takes longer than it does
     if mode == "read":
         options += f" -c statement_timeout={int(_DEADLINE_S * 1000)}"
     engine = sqlalchemy.create_engine(url, poolclass=NullPool, connect_args=_POSTGRES | {"options": options})
@@ -227,7 +260,7 @@ def emptied_log(connection: Connection) -> bool:
 def make_file(name: str) -> None:
     """The file that SQLite is to use, readable by its owner alone, in WAL mode. Raises StoreError."""
     if sqlite3.sqlite_version_info < _SQLITE_AT_LEAST:
-        raise StoreError(f"SQLite is {sqlite3.sqlite_version}; it must be 3.35 or newer")
+        raise StoreError(f"SQLite is {sqlite3.sqlite_version}; it must be 3.38 or newer")
     try:
         os.close(os.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError as error:

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, func, type_coerce
+import msgspec
+from sqlalchemy import ColumnElement, bindparam, func, literal, type_coerce
 
-from tenants import log_events, schema
+from tenants import schema
 from tenants.errors import Missing, Stale
-from tenants.records import Execution, ExecutionStatus, Json
-from tenants.rows import Everything, Rows
+from tenants.given_rows import dumped
+from tenants.prepared import Statement
+from tenants.records import Execution, Json
+from tenants.rows import Everything, Rows, of_tenant
 from tenants.stamps import now_ms
+from tenants.states import ExecutionStatus
 
 _ALL = schema.executions
 _TENANTS = schema.tenants
 _SWEPT = 100  # executions of one transaction, so that nobody waits long for it: some are large
 _LOOKED_AT = 100  # tenants of one look for those that have too many
-_BRIEF = ("status", "message", "timings")
 _MESSAGE_CHARS = 1_000  # in a list
-_FIELDS = tuple(name for name in Execution.__dataclass_fields__ if name not in ("id", "hook_ids"))
-_LARGE = frozenset({"response", "arguments", "outcome"})
-_LISTED = [column for column in _ALL.c if column.name not in _LARGE]
+_FIELDS = Execution.__struct_fields__
+_INSTEAD = {"response": literal("null"), "arguments": literal("null"), "outcome": _ALL.c.brief}  # of what is large
+RECORD = [_ALL.c["execution_id" if name == "id" else name] for name in _FIELDS]
+_LISTED = [_INSTEAD.get(name, column) for name, column in zip(_FIELDS, RECORD, strict=True)]
 ENDED: Final = frozenset({"success", "error", "dead"})
 
 
 def get(rows: Rows, execution_id: str) -> Execution:
     """The execution of that id. Raises Missing."""
-    row = rows.execute(rows.select(_ALL).where(_ALL.c.execution_id == execution_id)).mappings().first()
+    row = _of_id.first(rows, execution_id=execution_id)
     if row is None:
         raise Missing("there is no such execution", what="execution")
     return execution_of(row)
+
+
+@of_tenant
+def _of_id(rows: Rows) -> Statement:
+    return rows.select(_ALL, *RECORD).where(_ALL.c.execution_id == bindparam("execution_id"))
 
 
 def page(
@@ -55,8 +63,7 @@ def page(
     conditions += [] if before is None else [_ALL.c.execution_id < before]
     conditions += [] if hook_id is None else [_has_hook(hook_id)]
     newest_first = rows.select(_ALL, *_LISTED).where(*conditions).order_by(_ALL.c.execution_id.desc()).limit(limit)
-    found = rows.execute(newest_first).mappings()
-    return [_record(row, arguments="null", response="null", outcome=row["brief"]) for row in found]
+    return [execution_of(row) for row in rows.execute(newest_first)]
 
 
 def redrive(rows: Rows, execution_id: str) -> Execution:
@@ -120,47 +127,48 @@ def _has_hook(hook_id: str) -> ColumnElement[bool]:
     return func.replace(text, json.dumps(hook_id), "") != text
 
 
-def execution_of(row: RowMapping) -> Execution:
-    """A row of all columns, as a record."""
-    return _record(row, **{name: row[name] for name in _LARGE})
+def execution_of(row: Sequence[Any]) -> Execution:
+    """A row of RECORD."""
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["hook_ids"] = tuple(values["hook_ids"])
+    return Execution(**values)
 
 
-def _record(row: RowMapping, **large: Any) -> Execution:
-    values: dict[str, Any] = {name: row[name] for name in _FIELDS if name not in _LARGE}
-    return Execution(id=row["execution_id"], hook_ids=tuple(row["hook_ids"]), **values, **large)
+def outcome_texts(outcome: Json | msgspec.Raw) -> tuple[str | None, str | None]:
+    """An outcome as it is kept: the JSON of it, and of what lists show of it. Raises Unstorable."""
+    if outcome is None:
+        return None, None
+    if isinstance(outcome, msgspec.Raw):
+        return bytes(outcome).decode(), _brief_of(outcome)
+    brief = _cut(outcome) if isinstance(outcome, dict) else None
+    return dumped(outcome), None if brief is None else dumped(brief)
 
 
-def outcome_columns(outcome: Json) -> dict[str, Any]:
-    """The columns that an outcome is kept in."""
-    brief = None
-    if isinstance(outcome, dict):
-        brief = {name: outcome[name] for name in _BRIEF if name in outcome}
-        if isinstance(message := brief.get("message"), str):
-            brief["message"] = message[:_MESSAGE_CHARS]
-    return {"outcome": outcome, "brief": brief}
+def _brief_of(outcome: msgspec.Raw) -> str | None:
+    """From what was written down already, of which nothing else is read."""
+    try:
+        brief = _decode_brief(outcome)
+    except (msgspec.DecodeError, RecursionError):  # it is none of an invocation, or it has half a surrogate pair in it
+        decoded = json.loads(bytes(outcome))
+        return dumped(_cut(decoded)) if isinstance(decoded, dict) else None
+    if isinstance(brief.message, str) and len(brief.message) > _MESSAGE_CHARS:
+        brief.message = brief.message[:_MESSAGE_CHARS]
+    return msgspec.json.encode(brief).decode()
 
 
-def values_of(tenant_id: str, execution: Execution) -> dict[str, Any]:
-    """The columns of a record that is queued or has ended."""
-    values = {name: getattr(execution, name) for name in _FIELDS}
-    values |= {"tenant_id": tenant_id, "execution_id": execution.id, "hook_ids": list(execution.hook_ids), "lost": 0}
-    values |= outcome_columns(execution.outcome)
-    return values | {"due_ms": None if execution.status in ENDED else execution.run_at_ms}
+class _Brief(msgspec.Struct, omit_defaults=True):
+    """What lists show of an outcome."""
+
+    status: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    message: str | msgspec.UnsetType = msgspec.UNSET
+    timings: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-def log(everything: Everything, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    """Appends log events of executions, by tenant's id; those of tenants that are gone are passed over.
-
-    They tell what hooks said. A character in it that no text may have does not keep the others from being stored.
-    """
-    by_tenant: dict[str, list[dict[str, Any]]] = {}
-    for tenant_id, event in events:
-        clean = {name: _storable(value) if isinstance(value, str) else value for name, value in event.items()}
-        by_tenant.setdefault(tenant_id, []).append(clean)
-    for tenant_id in sorted(by_tenant):  # every node locks tenants in the same order
-        with contextlib.suppress(Missing):
-            log_events.append_all(everything.of(tenant_id), by_tenant[tenant_id])
+_decode_brief = msgspec.json.Decoder(_Brief).decode
 
 
-def _storable(text: str) -> str:
-    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+def _cut(outcome: dict[str, Json]) -> dict[str, Json]:
+    brief = {name: outcome[name] for name in _Brief.__struct_fields__ if name in outcome}
+    if isinstance(message := brief.get("message"), str):
+        brief["message"] = message[:_MESSAGE_CHARS]
+    return brief

@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
+import itertools
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, NotRequired, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, func
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    RowMapping,
+    Select,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    func,
+    type_coerce,
+)
 
 from tenants import schema
 from tenants.errors import Missing, Taken, TooMany
-from tenants.records import Check, Draft, Hook, Json, Mode, Retry, Version, VersionInfo
+from tenants.prepared import Prepared, Statement
+from tenants.records import Check, Draft, Hook, Mode, Retry, Version, VersionInfo
 from tenants.register import settings_in
-from tenants.rows import Rows
+from tenants.rows import Rows, of_tenant
 from tenants.stamps import id_after, now_ms
 
 _HOOKS = schema.hooks
 _VERSIONS = schema.versions
 _CHECKS = schema.checks
-_HOOK_COLUMNS = tuple(
-    _HOOKS.c[name]
-    for name in ("hook_id", "name", "trigger_id", "enabled", "run_order", "mode", "retry", "created_ms", "updated_ms")
+_HOOK_COLUMNS = (
+    *(_HOOKS.c[name] for name in ("hook_id", "name", "trigger_id", "enabled", "run_order", "mode")),
+    type_coerce(_HOOKS.c.retry, Text()).label("retry"),  # as JSON
+    *(_HOOKS.c[name] for name in ("created_ms", "updated_ms")),
 )
 _LIVE_COLUMNS = tuple(
     _VERSIONS.c[name].label(f"v_{name}")
     for name in ("number", "sha256", "dependencies", "created_ms", "created_by", "source")
 )
-_INFO_COLUMNS = tuple(_VERSIONS.c[each.name] for each in fields(VersionInfo))
+WIDTH = len(_HOOK_COLUMNS) + len(_LIVE_COLUMNS)
+IN_ORDER = (_HOOKS.c.trigger_id, _HOOKS.c.run_order, _HOOKS.c.hook_id)  # of hooks that run
+_ALL = 2**62  # hooks of a page
+_INFO_COLUMNS = tuple(_VERSIONS.c[name] for name in VersionInfo.__struct_fields__)
 
 
 class _Unset(enum.Enum):
@@ -95,32 +114,66 @@ def create(rows: Rows, **new: Unpack[NewHook]) -> Hook:
 
 def get(rows: Rows, hook_id: str) -> Hook:
     """The hook of that id. Raises Missing."""
-    return _one(_found(rows, _live(rows, _HOOKS.c.hook_id == hook_id)))
+    return _one(_of_id.first(rows, hook_id=hook_id))
+
+
+@of_tenant
+def _of_id(rows: Rows) -> Statement:
+    return live(rows, _HOOKS.c.hook_id == bindparam("hook_id"))
 
 
 def named(rows: Rows, name: str) -> Hook:
     """The hook of that name. Raises Missing."""
-    return _one(_found(rows, _live(rows, _HOOKS.c.name == name)))
+    return _one(_of_name.first(rows, name=name))
+
+
+@of_tenant
+def _of_name(rows: Rows) -> Statement:
+    return live(rows, _HOOKS.c.name == bindparam("name"))
 
 
 def page(
     rows: Rows, *, trigger_id: str | None = None, enabled: bool | None = None, start: int = 0, limit: int | None = None
 ) -> tuple[list[Hook], int]:
     """Hooks from the one of number `start` on, the oldest first; and how many there are."""
-    conditions = [] if trigger_id is None else [_HOOKS.c.trigger_id == trigger_id]
-    conditions += [] if enabled is None else [_HOOKS.c.enabled.is_(enabled)]
-    chosen = _live(rows, *conditions).offset(start or None)
-    found = _found(rows, chosen if limit is None else chosen.limit(limit + 1))  # one more: whether these are the last
+    wanted = {"trigger_id": trigger_id, "enabled": enabled}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    most = _ALL if limit is None else limit + 1  # one more: whether these are the last
+    found = [*map(hook_of, _PAGES[tuple(given)].all(rows, **given, start=start, most=most))]
     if found and (limit is None or len(found) <= limit):
         return found, start + len(found)
-    return found[:limit], rows.count(_HOOKS, *conditions)
+    return found[:limit], rows.count(_HOOKS, *(_HOOKS.c[name] == value for name, value in given.items()))
+
+
+def _page_by(*names: str) -> Prepared[Rows]:
+    @of_tenant
+    def _page(rows: Rows) -> Statement:
+        start, most = (bindparam(name, type_=BigInteger) for name in ("start", "most"))
+        return live(rows, *(_HOOKS.c[name] == bindparam(name) for name in names)).offset(start).limit(most)
+
+    return _page
+
+
+_PAGES = {
+    names: _page_by(*names) for count in range(3) for names in itertools.combinations(("trigger_id", "enabled"), count)
+}
 
 
 def enabled_of(rows: Rows, trigger_id: str | None = None) -> list[Hook]:
     """The hooks that run at a point, in their order; without a point, at each of them, one after the other."""
-    there: list[ColumnElement[bool]] = [_HOOKS.c.enabled.is_(True)]
-    there += [] if trigger_id is None else [_HOOKS.c.trigger_id == trigger_id]
-    return _found(rows, _live(rows, *there, order=(_HOOKS.c.trigger_id, _HOOKS.c.run_order, _HOOKS.c.hook_id)))
+    found = _enabled.all(rows) if trigger_id is None else _enabled_at.all(rows, trigger_id=trigger_id)
+    return [*map(hook_of, found)]
+
+
+@of_tenant
+def _enabled(rows: Rows) -> Statement:
+    return live(rows, _HOOKS.c.enabled.is_(True)).order_by(None).order_by(*IN_ORDER)
+
+
+@of_tenant
+def _enabled_at(rows: Rows) -> Statement:
+    there = (_HOOKS.c.enabled.is_(True), _HOOKS.c.trigger_id == bindparam("trigger_id"))
+    return live(rows, *there).order_by(None).order_by(*IN_ORDER)
 
 
 def change(rows: Rows, hook_id: str, changes: HookChanges) -> Hook:
@@ -152,10 +205,15 @@ def remove(rows: Rows, hook_id: str) -> None:
 
 def revision(rows: Rows) -> int:
     """How many changes the tenant has had: of its hooks, secrets and settings, and ends of tokens. Raises Missing."""
-    found = rows.execute(rows.select(schema.tenants, schema.tenants.c.revision)).scalar()
+    found = _revision.first(rows)
     if found is None:
         raise Missing("there is no such tenant", what="tenant")
-    return int(found)
+    return int(found[0])
+
+
+@of_tenant
+def _revision(rows: Rows) -> Statement:
+    return rows.select(schema.tenants, schema.tenants.c.revision)
 
 
 def versions(rows: Rows, hook_id: str) -> list[VersionInfo]:
@@ -206,23 +264,23 @@ def keep_check(rows: Rows, hook_id: str, number: int, check: Check) -> None:
         raise Missing(f"the hook has no version {number}", what="version") from None
 
 
-def _live(
-    rows: Rows, *conditions: ColumnElement[bool], order: Sequence[ColumnElement[Any]] = (_HOOKS.c.hook_id,)
+def live(
+    rows: Rows,
+    *conditions: ColumnElement[bool],
+    beside: Sequence[Table] = (),
+    more: Sequence[ColumnElement[Any]] = (),
 ) -> Select[Any]:
-    """Hooks with their live versions, the oldest first unless they have an `order`."""
-    live = and_(_VERSIONS.c.hook_id == _HOOKS.c.hook_id, _VERSIONS.c.number == _HOOKS.c.version)
-    chosen = rows.select(_HOOKS, *_HOOK_COLUMNS, *_LIVE_COLUMNS, beside=_VERSIONS)
-    return chosen.where(live, *conditions).order_by(*order)
+    """Hooks with their live versions, the oldest first; and `more` columns, of tables `beside` them too."""
+    same = and_(_VERSIONS.c.hook_id == _HOOKS.c.hook_id, _VERSIONS.c.number == _HOOKS.c.version)
+    columns = (*_HOOK_COLUMNS, *_LIVE_COLUMNS, *more)
+    chosen = rows.select(_HOOKS, *columns, beside=(_VERSIONS, *beside))
+    return chosen.where(same, *conditions).order_by(_HOOKS.c.hook_id)
 
 
-def _found(rows: Rows, chosen: Select[Any]) -> list[Hook]:
-    return [_hook(row) for row in rows.execute(chosen)]
-
-
-def _one(found: list[Hook]) -> Hook:
-    if not found:
+def _one(row: Sequence[Any] | None) -> Hook:
+    if row is None:
         raise _missing()
-    return found[0]
+    return hook_of(row)
 
 
 def _missing() -> Missing:
@@ -300,10 +358,10 @@ def _same_check(hook_id: str, number: int, compiler: str) -> ColumnElement[bool]
     return and_(_CHECKS.c.hook_id == hook_id, _CHECKS.c.number == number, _CHECKS.c.compiler == compiler)
 
 
-def _hook(row: Sequence[Any]) -> Hook:
-    """By position: a hundred rows by name take longer than the question."""
-    hook_id, name, trigger_id, enabled, order, mode, retry, created_ms, updated_ms, *live = row
-    number, sha256, dependencies, version_ms, created_by, source = live
+def hook_of(row: Sequence[Any]) -> Hook:
+    """The first WIDTH values of a row of live()."""
+    hook_id, name, trigger_id, enabled, order, mode, retry, created_ms, updated_ms, *version = row
+    number, sha256, dependencies, version_ms, created_by, source = version
     return Hook(
         id=hook_id,
         name=name,
@@ -326,9 +384,13 @@ def _hook(row: Sequence[Any]) -> Hook:
     )
 
 
-def _retry(kept: dict[str, Json] | None) -> Retry:
-    """NULL: it was made before hooks had one."""
-    return Retry() if kept is None else Retry(**kept | {"on": tuple(kept["on"])})
+@functools.lru_cache(maxsize=128)
+def _retry(kept: str | None) -> Retry:
+    """From JSON, which is the same for most hooks. NULL: it was made before hooks had one."""
+    if kept is None:
+        return Retry()
+    told = json.loads(kept)
+    return Retry(**told | {"on": tuple(told["on"])})
 
 
 def _version(row: RowMapping) -> Version:

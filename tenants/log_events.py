@@ -6,20 +6,30 @@ time never goes back, so ids ascend also when the clock does not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, RowMapping, case, or_
+import msgspec
+from sqlalchemy import BigInteger, ColumnElement, RowMapping, Update, bindparam, case, or_
 
-from tenants import schema
-from tenants.errors import Missing
+from tenants import given_rows, schema
+from tenants.bulk import bulk
+from tenants.errors import Missing, Unstorable
+from tenants.given_rows import Given, Shape
+from tenants.prepared import Statement
 from tenants.records import Json, LogEvent
-from tenants.rows import Everything, Rows
+from tenants.rows import Everything, Rows, of_everything, of_tenant
 from tenants.stamps import now_ms
 
 _EVENTS = schema.log_events
 _TENANTS = schema.tenants
+_COLUMNS = [column.name for column in _EVENTS.c]
+_ROWS = Given("rows", *_EVENTS.c)
+_COUNTS = Given("tenants", _TENANTS.c.tenant_id, _TENANTS.c.log_number)
+_values = itemgetter(*_COLUMNS)
+_EMPTY: Mapping[str, Any] = dict.fromkeys(_COLUMNS, "") | {"details": {}}
 _SWEPT = 1_000  # events of one transaction, so that nobody waits long for it
 
 
@@ -38,7 +48,7 @@ class Said(TypedDict, total=False):
     user_name: str
     strategy: str
     strategy_type: str
-    details: Mapping[str, Json]
+    details: Mapping[str, Json] | msgspec.Raw
 
 
 def append(rows: Rows, *, type: str, description: str = "", **said: Unpack[Said]) -> LogEvent:  # noqa: A002 - Auth0's
@@ -52,20 +62,94 @@ def append(rows: Rows, *, type: str, description: str = "", **said: Unpack[Said]
 def append_all(rows: Rows, events: Sequence[Mapping[str, Any]]) -> list[LogEvent]:
     """As append() each, in two statements. Raises Missing."""
     now = now_ms()
-    latest = case((_TENANTS.c.log_ms > now, _TENANTS.c.log_ms), else_=now)
-    counted = rows.update(_TENANTS).values(log_number=_TENANTS.c.log_number + len(events), log_ms=latest)
-    head = rows.execute(counted.returning(_TENANTS.c.log_number, _TENANTS.c.log_ms)).first()
+    head = _counted.first(rows, events=len(events), now_ms=now)
     if head is None:
         raise Missing("there is no such tenant", what="tenant")
-    first = head.log_number - len(events) + 1
     made = [
-        LogEvent(**{"date_ms": now, **event, "log_id": _log_id(head.log_ms, number)})
-        for number, event in enumerate(events, first)
+        LogEvent(**{"date_ms": now, **event, "log_id": log_id})
+        for event, (_, log_id) in zip(events, _ids(len(events), *head), strict=True)
     ]
-    kept = [{name: getattr(event, name) for name in LogEvent.__dataclass_fields__} for event in made]
-    numbered = [values | {"number": number} for number, values in enumerate(kept, first)]
-    rows.execute(rows.insert(_EVENTS), numbered)
+    _kept.count(rows, _ROWS.parts(_rows(rows.tenant_id, events, now, head)))
     return made
+
+
+def append_of_all(everything: Everything, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """As append_all() for several tenants, by their ids; events of tenants that are gone are passed over.
+
+    They tell what hooks said. A character in it that no text may have does not keep the others from being stored.
+    """
+    by_tenant: dict[str, list[Mapping[str, Any]]] = {}
+    for tenant_id, event in events:
+        by_tenant.setdefault(tenant_id, []).append(event)
+    if not by_tenant:
+        return
+    counts = [(tenant_id, len(of_tenant)) for tenant_id, of_tenant in by_tenant.items()]
+    now = now_ms()
+    made: list[tuple[Any, ...]] = []
+    for tenant_id, *head in _counted_of_all.all(everything, tenants=_COUNTS.text(counts), now_ms=now):
+        made += _rows(tenant_id, by_tenant[tenant_id], now, head)
+    try:
+        given = _ROWS.parts(made)
+    except Unstorable:
+        given = _ROWS.parts([_storable(value) for value in row] for row in made)
+    _kept_of_all.count(everything, given)
+
+
+def _storable(value: Any) -> Any:
+    return value.replace("\0", "\ufffd").encode(errors="replace").decode() if isinstance(value, str) else value
+
+
+def _rows(
+    tenant_id: str, events: Sequence[Mapping[str, Any]], now: int, head: Sequence[int]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of _kept, under the tenant's next ids."""
+    common = {**_EMPTY, "date_ms": now}
+    for event, (number, log_id) in zip(events, _ids(len(events), *head), strict=True):
+        values = {**common, **event, "tenant_id": tenant_id, "number": number, "log_id": log_id}
+        values["details"] = given_rows.dumped(values["details"])
+        yield _values(values)
+
+
+def _ids(events: int, last: int, ms: int) -> Iterator[tuple[int, str]]:
+    """The numbers and the ids of a tenant's newest events, of which the last one has number `last`."""
+    moment = datetime.fromtimestamp(ms // 1000, tz=UTC)
+    beginning = f"900{moment:%Y%m%d%H%M%S}{ms % 1000:03}"
+    for number in range(last - events + 1, last + 1):
+        yield number, f"{beginning}{number:036}"
+
+
+@of_tenant
+def _counted(rows: Rows) -> Statement:
+    number, now = (bindparam(name, type_=BigInteger) for name in ("events", "now_ms"))
+    return _count(rows.update(_TENANTS), number, now).returning(_TENANTS.c.log_number, _TENANTS.c.log_ms)
+
+
+@of_everything
+def _counted_of_all(everything: Everything) -> Statement:
+    tenant_id, number = _COUNTS.columns
+    there = everything.select(_TENANTS, _TENANTS.c.tenant_id, number.label("number"))
+    there = there.where(_TENANTS.c.tenant_id == tenant_id, _TENANTS.c.gone_ms.is_(None))
+    ordered = there.order_by(_TENANTS.c.tenant_id)  # on all nodes, so that none waits for another
+    locked = ordered.with_for_update(of=_TENANTS, key_share=True).subquery()  # as weakly as the update itself does
+    changed = everything.update(_TENANTS).where(_TENANTS.c.tenant_id == locked.c.tenant_id)
+    counted = _count(changed, locked.c.number, bindparam("now_ms", type_=BigInteger))
+    return counted.returning(_TENANTS.c.tenant_id, _TENANTS.c.log_number, _TENANTS.c.log_ms)
+
+
+def _count(change: Update, number: ColumnElement[int], now: ColumnElement[int]) -> Update:
+    """The time of the last event never goes back."""
+    latest = case((_TENANTS.c.log_ms > now, _TENANTS.c.log_ms), else_=now)
+    return change.values(log_number=_TENANTS.c.log_number + number, log_ms=latest)
+
+
+@bulk(_ROWS, of_tenant)
+def _kept(rows: Rows, given: Shape) -> Statement:
+    return rows.insert_given(_EVENTS, given.table, dict(zip(_COLUMNS, given.columns, strict=True)))
+
+
+@bulk(_ROWS, of_everything)
+def _kept_of_all(everything: Everything, given: Shape) -> Statement:
+    return everything.insert(_EVENTS).from_select(_COLUMNS, everything.select(given.table, *given.columns))
 
 
 def get(rows: Rows, log_id: str) -> LogEvent:
@@ -112,10 +196,5 @@ def _sweep(rows: Rows, condition: ColumnElement[bool], most: int) -> int:
     return len(ids)
 
 
-def _log_id(ms: int, number: int) -> str:
-    moment = datetime.fromtimestamp(ms // 1000, tz=UTC)
-    return f"900{moment:%Y%m%d%H%M%S}{ms % 1000:03}{number:036}"
-
-
 def _event(row: RowMapping) -> LogEvent:
-    return LogEvent(**{name: row[name] for name in LogEvent.__dataclass_fields__})
+    return LogEvent(**{name: row[name] for name in LogEvent.__struct_fields__})

@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
+from tenants.states import ExecutionStatus
+
 Json = Any  # what json.loads makes
 
 Mode = Literal["tenant", "invocation"]
@@ -65,8 +69,7 @@ class Draft:
     created_by: str  # for people: the name of the token
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionInfo:
+class VersionInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of a version without its source."""
 
     hook_id: str
@@ -77,8 +80,7 @@ class VersionInfo:
     created_by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version(VersionInfo):
+class Version(VersionInfo, frozen=True, kw_only=True, gc=False):
     """Immutable source of a hook, with what it was checked against."""
 
     source: str
@@ -97,8 +99,7 @@ class Retry:
     most_ms: int = 3_600_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hook:
+class Hook(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One tenant's named Python file, bound to one extensibility point; with its live version."""
 
     id: str
@@ -126,8 +127,7 @@ class Token:
     parent_id: str | None = None  # the token it was given for at /oauth/token; it ends with it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEvent:
+class LogEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event of a tenant's log. Source: AUTH0.md section 5.2."""
 
     log_id: str  # 56 digits, ascending within a tenant
@@ -145,7 +145,7 @@ class LogEvent:
     user_name: str = ""
     strategy: str = ""
     strategy_type: str = ""
-    details: Mapping[str, Json] = field(default_factory=dict)
+    details: Mapping[str, Json] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,11 +156,7 @@ class SealedKey:
     wrapped: bytes = field(repr=False)
 
 
-ExecutionStatus = Literal["queued", "running", "success", "error", "dead"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
+class Execution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The record of an invocation: in the queue, under way, or ended. It is the truth of it."""
 
     id: str

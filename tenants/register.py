@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table
+from sqlalchemy import ColumnElement, Select, Table, bindparam
 
 from tenants import schema
 from tenants.errors import Missing, Taken
+from tenants.prepared import Statement
 from tenants.records import Json, SealedKey, Settings, Tenant
-from tenants.rows import Everything, Rows
+from tenants.rows import Everything, Rows, of_everything, of_tenant
 from tenants.stamps import id_after, now_ms
 
 _TENANTS = schema.tenants
 COLUMNS = ("tenant_id", "name", "settings", "revision", "created_ms", "gone_ms")  # what a Tenant is made of
+_MADE_OF = tuple(_TENANTS.c[name] for name in COLUMNS)
 _THERE = _TENANTS.c.gone_ms.is_(None)
 _MOST_SWEPT = 500  # rows of one change, so that nobody waits long for it
 _SWEPT = {"versions": 20, "executions": 100}  # where rows are large
@@ -43,19 +45,27 @@ def create(
 
 def named(everything: Everything, name: str) -> Tenant:
     """The tenant of that name. Raises Missing."""
-    same = everything.select(_TENANTS).where(_TENANTS.c.name == name, _THERE)
-    return tenant_of(everything.execute(same).mappings().first())
+    return _tenant_of_row(_of_name.first(everything, name=name))
+
+
+@of_everything
+def _of_name(everything: Everything) -> Statement:
+    return everything.select(_TENANTS, *_MADE_OF).where(_TENANTS.c.name == bindparam("name"), _THERE)
 
 
 def by_id(everything: Everything, tenant_id: str) -> Tenant:
     """The tenant of that id. Raises Missing."""
-    rows = everything.of(tenant_id)
-    return tenant_of(rows.execute(rows.select(_TENANTS)).mappings().first())
+    return of(everything.of(tenant_id))
 
 
 def of(rows: Rows) -> Tenant:
     """The tenant whose rows these are, as it is in this transaction. Raises Missing."""
-    return tenant_of(rows.execute(rows.select(_TENANTS)).mappings().first())
+    return _tenant_of_row(_of_id.first(rows))
+
+
+@of_tenant
+def _of_id(rows: Rows) -> Statement:
+    return rows.select(_TENANTS, *_MADE_OF)
 
 
 def settings_in(rows: Rows) -> Settings:
@@ -153,6 +163,10 @@ def rewrap(everything: Everything, tenant_id: str, old: SealedKey, new: SealedKe
     changed = rows.execute(rows.update(schema.data_keys).where(same).values(**asdict(new)))
     everything.destroyed = True
     return changed.rowcount == 1
+
+
+def _tenant_of_row(row: Sequence[Any] | None) -> Tenant:
+    return tenant_of(None if row is None else dict(zip(COLUMNS, row, strict=True)))
 
 
 def tenant_of(row: Mapping[Any, Any] | None) -> Tenant:

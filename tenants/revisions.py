@@ -42,6 +42,10 @@ class Revisions:
         assert self._store is not None
         return await asyncio.wrap_future(self._store.read(tenant_id, _revision))
 
+    def at_once(self, tenant_id: str) -> int | None:
+        """The same, if it can be told without waiting for anybody, as SQLite's can; None: ask `of`."""
+        return self._reader.of(tenant_id) if self._reader is not None else None
+
     def close(self) -> None:
         """The database's file is let go."""
         if self._reader is not None:
@@ -60,11 +64,11 @@ class _Reader:
     def of(self, tenant_id: str) -> int | None:
         """Raises StoreError."""
         try:
-            with translated():
-                return self._read(self._connection or self._open(), tenant_id)
-        except StoreError:
+            return self._read(self._connection or self._open(), tenant_id)
+        except sqlite3.Error:
             self.close()
-            raise
+            with translated():
+                raise
 
     def close(self) -> None:
         """It is opened again if it is asked again."""
@@ -83,13 +87,14 @@ class _Reader:
 
     def _read(self, connection: sqlite3.Connection, tenant_id: str) -> int | None:
         """The count is read first: what is committed between the two is seen the next time, at the latest."""
-        ((version,),) = connection.execute("PRAGMA data_version").fetchall()
+        ((version,),) = connection.execute("PRAGMA data_version")
         if version != self._version:
             self._version = version
             self._known.clear()
-        if tenant_id not in self._known:
-            found = connection.execute(_SQL, (tenant_id,)).fetchall()
-            self._known[tenant_id] = found[0][0] if found else None
+        elif tenant_id in self._known:
+            return self._known[tenant_id]
+        found = connection.execute(_SQL, (tenant_id,)).fetchall()
+        self._known[tenant_id] = found[0][0] if found else None
         return self._known[tenant_id]
 
 

@@ -46,15 +46,19 @@ class Words(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - overridden
         """Raises Unstorable."""
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        if "\0" in value:
-            raise Unstorable("a text has a NUL character in it, which no text may have")
+        return None if value is None else storable(value)
+
+
+def storable(text: str) -> str:
+    """The text. Raises Unstorable."""
+    if "\0" in text:
+        raise Unstorable("a text has a NUL character in it, which no text may have")
+    if not text.isascii():
         try:
-            value.encode()
+            text.encode()
         except UnicodeEncodeError:
             raise Unstorable("a text has half of a surrogate pair in it, which is no character") from None
-        return value
+    return text
 
 
 class Sorted(Words):
@@ -65,7 +69,7 @@ class Sorted(Words):
 
 
 class JsonText(TypeDecorator[Any]):
-    """What json.loads makes, kept as ASCII: any character may stand in it."""
+    """What json.loads makes, as JSON in which no NUL stands and no half of a surrogate pair: they are escaped."""
 
     impl = Text
     cache_ok = True

@@ -11,8 +11,10 @@ from sqlalchemy import ColumnElement
 
 from tenants import schema
 from tenants.errors import Missing, Taken, TooMany
+from tenants.gathered import Pairs
+from tenants.prepared import Statement
 from tenants.records import SealedKey
-from tenants.rows import Rows
+from tenants.rows import Rows, of_tenant
 
 _SECRETS = schema.secrets
 
@@ -28,9 +30,14 @@ def names(rows: Rows, hook_id: str) -> list[str]:
 def names_by_hook(rows: Rows) -> dict[str, list[str]]:
     """The names of all secrets, sorted, by hook; a hook without any is left out."""
     found: dict[str, list[str]] = {}
-    for row in rows.execute(rows.select(_SECRETS, _SECRETS.c.hook_id, _SECRETS.c.name)):
-        found.setdefault(row.hook_id, []).append(row.name)
-    return {hook_id: sorted(of_hook) for hook_id, of_hook in found.items()}
+    for hook_id, name in sorted(_all_names.first(rows)[0] or ()):
+        found.setdefault(hook_id, []).append(name)
+    return found
+
+
+@of_tenant
+def _all_names(rows: Rows) -> Statement:
+    return rows.select(_SECRETS, Pairs(_SECRETS.c.hook_id, _SECRETS.c.name))
 
 
 def sealed(rows: Rows, hook_id: str) -> dict[str, bytes]:
@@ -75,11 +82,16 @@ def remove(rows: Rows, hook_id: str, names: Collection[str]) -> None:
 
 def data_key(rows: Rows) -> SealedKey:
     """The tenant's data key. Raises Missing."""
-    keys = schema.data_keys
-    row = rows.execute(rows.select(keys, keys.c.master_key_id, keys.c.wrapped)).mappings().first()
+    row = _data_key.first(rows)
     if row is None:
         raise Missing("there is no such tenant", what="tenant")
-    return SealedKey(**row)
+    return SealedKey(master_key_id=row[0], wrapped=row[1])
+
+
+@of_tenant
+def _data_key(rows: Rows) -> Statement:
+    keys = schema.data_keys
+    return rows.select(keys, keys.c.master_key_id, keys.c.wrapped)
 
 
 def _of(hook_id: str) -> ColumnElement[bool]:

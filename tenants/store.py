@@ -7,18 +7,18 @@ one answers what takes long. Whoever waits for them waits in a line of their ten
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from tenants.database import Collided, Database, emptied_log, translated
+from tenants.database import Collided, Database, translated
 from tenants.errors import StoreError, Unavailable
+from tenants.link import Link
 from tenants.migrating import migrate
 from tenants.rows import Everything, Rows
 from tenants.waiting import Waiting
@@ -155,57 +155,11 @@ class Store:
         return asked.future
 
 
-class _Link:
-    """One thread's connection. It is given up when it fails, and made anew for the next one who asks."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._connection: Connection | None = None
-
-    @property
-    def used(self) -> bool:
-        """Whether the connection has answered before."""
-        return self._connection is not None
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """Committed at its end. If it raises, nothing of it was kept."""
-        try:
-            with translated():
-                connection = self._connection = self._connection or self._engine.connect()
-                with connection.begin():
-                    yield connection
-        except Exception:
-            self.drop()
-            raise
-
-    def forget_deleted(self) -> bool:
-        """Whether what was deleted is not readable in the database's files any more, as far as we can see to it.
-
-        SQLite's log is written into its file, where deleted rows are overwritten, and emptied. PostgreSQL keeps
-        what was deleted until its own VACUUM, and its log until that is used again.
-        """
-        try:
-            with translated():
-                self._connection = self._connection or self._engine.connect()
-                return emptied_log(self._connection)
-        except StoreError:
-            self.drop()
-            return False
-
-    def drop(self) -> None:
-        """Close the connection, with whatever it has under way."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(StoreError), translated():
-                connection.close()
-
-
 class _Reader:
     """Answers questions, one after the other."""
 
     def __init__(self, database: Database, waiting: Waiting[_Asked]) -> None:
-        self._link = _Link(database.engine("read"))
+        self._link = Link(database, "read")
         self._waiting = waiting
 
     def run(self) -> None:
@@ -238,7 +192,7 @@ class _Writer:
 
     def __init__(self, database: Database, waiting: Waiting[_Asked]) -> None:
         self._database = database
-        self._link = _Link(database.engine("write"))
+        self._link = Link(database, "write")
         self._waiting = waiting
         self._most = _MOST_CHANGES
         self._destroyed = False  # something was deleted that stands in SQLite's log yet
@@ -266,6 +220,8 @@ class _Writer:
         except Exception as error:  # noqa: BLE001 - a thread that ended would leave everybody waiting
             made = made or batch  # no transaction could be begun
             _fail_all(made, error)
+        if any(isinstance(asked.error, Unavailable) and not isinstance(asked.error, Collided) for asked in made):
+            self._link.drop()  # the next ones have a new connection
         again = [asked for asked in made if _is_to_be_tried_again(asked)]
         for asked in again:
             asked.line = asked.tenant_id or object()  # no other one of the operator's has to wait for it
@@ -281,14 +237,14 @@ class _Writer:
         for asked in batch:
             if asked.tenant_id in locked:
                 continue
-            savepoint = connection.begin_nested()  # raises if the connection was lost: then this one was not begun
+            self._link.save()  # raises if the connection was lost: then this one was not begun
             made.append(asked)
             seen = _try(asked, connection)
             if asked.error is None:
-                savepoint.commit()
+                self._link.keep()
                 self._destroyed |= seen.destroyed
             else:
-                savepoint.rollback()  # raises if SQLite has rolled back the whole transaction by itself
+                self._link.undo()  # raises if SQLite has rolled back the whole transaction by itself
             if asked.tenant_id and isinstance(asked.error, Collided):
                 locked.add(asked.tenant_id)
             if time.monotonic() > until:

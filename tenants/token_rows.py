@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, or_
+from sqlalchemy import Select, bindparam, or_
 
 from tenants import register, schema
 from tenants.errors import Missing
+from tenants.prepared import Statement
 from tenants.records import Tenant, Token
-from tenants.rows import Everything, Rows
+from tenants.rows import Everything, Rows, of_everything
 
 _TOKENS = schema.tokens
-_HOLDER = tuple(schema.tenants.c[name].label(f"t_{name}") for name in register.COLUMNS)
+_KNOWN = ("token_id", "tenant_id", "name", "scopes", "created_ms", "expires_ms", "parent_id")
 _OPERATORS = _TOKENS.c.tenant_id.is_(None)
 _OPERATORS_META = "operators"  # row of `meta`
 _GIVEN_BY_HAND = _TOKENS.c.parent_id.is_(None)
@@ -42,13 +44,20 @@ def remove(rows: Rows, token_id: str) -> None:
 
 def holder(everything: Everything, digest: bytes) -> tuple[Token, Tenant | None]:
     """Anybody's token and whose it is, in one look; None: an operator's. Raises Missing."""
-    mine = _TOKENS.c.tenant_id == schema.tenants.c.tenant_id
-    chosen = everything.select(_TOKENS, *_TOKENS.c, *_HOLDER).outerjoin(schema.tenants, mine)
-    row = everything.execute(chosen.where(_TOKENS.c.digest == digest)).mappings().first()
+    row = _of_digest.first(everything, digest=digest)
     if row is None:
         raise _missing()
-    owner = {name: row[f"t_{name}"] for name in register.COLUMNS}
-    return _token(row), None if row["tenant_id"] is None else register.tenant_of(owner)
+    known = dict(zip(_KNOWN, row, strict=False))
+    owner = dict(zip(register.COLUMNS, row[len(_KNOWN) :], strict=True))
+    return _token(known), None if known["tenant_id"] is None else register.tenant_of(owner)
+
+
+@of_everything
+def _of_digest(everything: Everything) -> Statement:
+    mine = _TOKENS.c.tenant_id == schema.tenants.c.tenant_id
+    columns = (*(_TOKENS.c[name] for name in _KNOWN), *(schema.tenants.c[name] for name in register.COLUMNS))
+    chosen = everything.select(_TOKENS, *columns).outerjoin(schema.tenants, mine)
+    return chosen.where(_TOKENS.c.digest == bindparam("digest"))
 
 
 def create_operator(everything: Everything, token: Token, digest: bytes) -> None:
@@ -122,7 +131,7 @@ def _values(token: Token, digest: bytes) -> dict[str, object]:
     }
 
 
-def _token(row: RowMapping) -> Token:
+def _token(row: Mapping[Any, Any]) -> Token:
     return Token(
         id=row["token_id"],
         tenant_id=row["tenant_id"],

@@ -1,4 +1,4 @@
-"""An engine of real workers for the whole session, and hooks run in it."""
+"""An engine of real workers for the whole session, and hooks run in it; a PostgreSQL for who asks for one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
 
+import postgres
 import pytest
 
-from engine.app import Engine, Hook, Limits
+from engine.app import Engine
 from engine.config import Config
+from engine.hook import Hook, Limits
 from engine.outcome import Outcome
 from engine.points import point_named
 
@@ -81,3 +83,17 @@ def run_hook(engine_thread: EngineThread) -> Callable[..., Outcome]:
 def limits() -> type[Limits]:
     """The class of a hook's own limits."""
     return Limits
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[str]:
+    """The folder of the socket of a PostgreSQL of our own, which keeps nothing."""
+    with postgres.cluster() as folder:
+        yield folder
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: str) -> Iterator[str]:
+    """The address of an empty database."""
+    with postgres.database(postgres_cluster) as url:
+        yield url

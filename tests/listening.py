@@ -21,7 +21,7 @@ BODY = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n"
 
 
 async def _app(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the length of the body or, by the path: so many bytes, how many headers, at once, never."""
+    """Answers with the length of the body or, by the path: so many bytes, how many headers, at once, half of it, never."""
     wanted, length, more = scope["path"][1:], 0, scope["path"] != "/early"
     while more:
         message = await receive()
@@ -31,6 +31,8 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
     told = b"%d" % len(scope["headers"]) if wanted == "headers" else b"%d" % length
     body = b"x" * int(wanted) if wanted.isdigit() else told
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    while wanted == "head" and (await receive())["type"] != "http.disconnect":
+        pass
     await send({"type": "http.response.body", "body": body})
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from engine.admission import Admission
 from engine.api import (
@@ -126,7 +127,7 @@ class _Running:
         self._drain_s = config.drain_ms / 1000
         dispatcher = Dispatcher(engine, self.standings, self.live)
         self.calls = Calls(dispatcher, self.admission, self._recorder)
-        self.queue = JobQueue(store, dispatcher, self.standings, self.admission, config)
+        self.queue = JobQueue(store, dispatcher, self.standings, self.admission, config, self.live)
 
     async def open(self, closing: contextlib.AsyncExitStack) -> None:
         """Begin. They end in turn: the queue gives back what it has, then what is recorded is written."""
@@ -156,7 +157,12 @@ def database_url(config: Config) -> str:
     return config.database_url or f"sqlite:///{Path(config.data).absolute()}/hookcell.db"
 
 
-def make_app(services: Services) -> FastAPI:
+def make_app(services: Services) -> ASGIApp:
+    """All that is served: the one route that is asked all the time in front of the others."""
+    return triggers.Triggers(make_routes(services), services)
+
+
+def make_routes(services: Services) -> FastAPI:
     """The routes over these services."""
     app = FastAPI(
         title="Hookcell",
@@ -171,6 +177,5 @@ def make_app(services: Services) -> FastAPI:
         app.include_router(router)
     document.add_to(app)
     add_errors(app)
-    app.add_middleware(triggers.Triggers)
-    app.add_middleware(WithHeaders)  # around it
+    app.add_middleware(WithHeaders)
     return app

@@ -8,8 +8,7 @@ a token that was sent stands in any error.
 from __future__ import annotations
 
 import re
-
-import cachetools
+from collections import OrderedDict
 
 from engine.api.services import Services
 from engine.errors import Refusal
@@ -38,7 +37,7 @@ class Remembered:
     """Tenants' tokens that were valid, each with its tenant as it was then."""
 
     def __init__(self) -> None:
-        self._known: cachetools.LRUCache[bytes, tuple[Token, Tenant]] = cachetools.LRUCache(_MOST_REMEMBERED)
+        self._known: OrderedDict[bytes, tuple[Token, Tenant]] = OrderedDict()  # used least lately first
 
     async def who(self, services: Services, sent: list[str], address: str) -> tuple[Token, Tenant | None]:
         """As `authenticate`, with the token's tenant; None of an operator's, which is looked up each time."""
@@ -46,13 +45,21 @@ class Remembered:
         known = self._known.get(key)
         if known is not None:
             token, tenant = known
-            if await services.revisions.of(tenant.id) == tenant.revision and is_valid(token):
+            revision = services.revisions.at_once(tenant.id) or await services.revisions.of(tenant.id)
+            if revision == tenant.revision and is_valid(token):
+                self._remember(key, known)
                 return known
             self._known.pop(key, None)
         token, own = await authenticate(services, sent, address)
         if own is not None:
-            self._known[key] = token, own
+            self._remember(key, (token, own))
         return token, own
+
+    def _remember(self, key: bytes, known: tuple[Token, Tenant]) -> None:
+        self._known[key] = known
+        self._known.move_to_end(key)
+        if len(self._known) > _MOST_REMEMBERED:
+            self._known.popitem(last=False)
 
 
 def _invalid_token() -> Refusal:

@@ -10,7 +10,8 @@ import msgspec
 from pydantic import Field
 
 from engine.api.shapes import Time, time_of
-from tenants.records import Execution, ExecutionStatus
+from tenants.records import Execution
+from tenants.states import ExecutionStatus
 
 ExecutionId = Annotated[
     str,

@@ -18,8 +18,9 @@ from engine.api.services import Served
 from engine.scopes import OPERATOR
 from tenants import executions
 from tenants.errors import Missing
-from tenants.records import Execution, ExecutionStatus
+from tenants.records import Execution
 from tenants.rows import Rows
+from tenants.states import ExecutionStatus
 
 router = make_router(prefix="/v1/tenants/{tenant}/executions", tags=["executions"])
 

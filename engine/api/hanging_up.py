@@ -41,6 +41,8 @@ async def while_awaited(work: Coroutine[Any, Any, T], receive: Receive) -> T:
 class _Watch:
     """Cancels the task that makes it, when the client hangs up."""
 
+    __slots__ = ("_later", "_looking", "_receive", "gone", "waiting")
+
     def __init__(self, receive: Receive) -> None:
         task = asyncio.current_task()
         assert task is not None, "an answer is made by a task"

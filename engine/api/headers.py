@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.api.services import Services
 
-_ALWAYS = (
+ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
@@ -46,4 +46,4 @@ def _add(message: Message, own: dict[str, str]) -> None:
     headers: list[tuple[bytes, bytes]] = message["headers"]
     there = {name for name, _ in headers}
     headers.extend((name.encode(), value.encode()) for name, value in own.items() if name.encode() not in there)
-    headers.extend(header for header in _ALWAYS if header[0] not in there)
+    headers.extend(header for header in ALWAYS if header[0] not in there)

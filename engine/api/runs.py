@@ -21,9 +21,9 @@ from engine.api.replies import reply
 from engine.api.route import Caller, Calling, make_router, needs
 from engine.api.services import Served, Services
 from engine.api.shapes import SentDependencies
-from engine.app import Hook, Within
 from engine.checking import draft_of
 from engine.errors import Refusal
+from engine.hook import Hook, Within
 from engine.outcome import Outcome
 from engine.points import Point, point_named
 from engine.scopes import OPERATOR

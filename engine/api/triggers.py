@@ -8,6 +8,7 @@ FastAPI has the route for the OpenAPI document, and for those who ask with anoth
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from engine.api import execution_shapes as shapes
 from engine.api.authentication import Remembered
 from engine.api.bodies import DECODERS, StrictRequest
 from engine.api.hanging_up import deadline_of, while_awaited
+from engine.api.headers import ALWAYS, WithHeaders
 from engine.api.replies import answer_of
 from engine.api.route import Guard, asked_tenant, check_scope, check_type, make_router, needs
 from engine.api.services import Services
@@ -25,6 +27,7 @@ from engine.errors import Refusal
 from engine.invocation import Ended
 from engine.points import Point, point_named
 from engine.scopes import OPERATOR
+from engine.standings import Standing
 from tenants.records import Tenant
 
 router = make_router(prefix="/v1/tenants/{tenant}", tags=["triggers"])
@@ -35,13 +38,16 @@ _KEY = re.compile(r"[!-~]{1,255}")
 _WAIT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?")
 _LARGE_BYTES = 16 << 10  # of arguments that take no time worth a thread
 _JSON = "application/json; charset=utf-8"
+_HEADERS = [(b"content-type", _JSON.encode()), *ALWAYS]
+_LOOKED_AT = frozenset({b"authorization", b"content-type", b"idempotency-key", b"prefer"})
 
 
 class Triggers:
     """An ASGI app that answers the trigger route, and passes on whatever else is asked."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
+        self._services = services
         self._remembered = Remembered()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,31 +57,40 @@ class Triggers:
             await self._app(scope, receive, send)
             return
         try:
-            response = await self._answer(scope, receive, asked[1], asked[2])
+            status, answer = await self._answer(scope, receive, asked[1], asked[2])
         except Exception as error:  # noqa: BLE001 - whatever it was, it is answered as anywhere else
-            response = answer_of(error)
-        await response(scope, receive, send)
+            await WithHeaders(answer_of(error))(scope, receive, send)
+            return
+        if scope.get("state", {}).get("headers"):
+            await WithHeaders(Response(answer, status, media_type=_JSON))(scope, receive, send)
+        else:
+            headers = [*_HEADERS, (b"content-length", b"%d" % len(answer))]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": answer})
 
-    async def _answer(self, scope: Scope, receive: Receive, tenant_name: str, trigger_id: str) -> Response:
-        services: Services = scope["app"].state.services
-        headers = _Headers(scope)
-        tenant = await self._tenant(services, scope, headers, tenant_name)
+    async def _answer(self, scope: Scope, receive: Receive, tenant_name: str, trigger_id: str) -> tuple[int, bytes]:
+        """Status and JSON."""
+        services, headers = self._services, _headers(scope)
+        tenant = await self._tenant(scope, headers.get(b"authorization", []), tenant_name)
         services.admission.count(tenant)
         point = point_named(trigger_id)
-        key, wait_s = _key(headers, point), _wait_s(headers)
-        arguments = await _arguments(services, scope, receive, headers, point)
+        key, wait_s = _key(headers.get(b"idempotency-key"), point), _wait_s(headers.get(b"prefer"))
+        meanwhile = _Meanwhile()
+        arguments = await self._arguments(scope, receive, headers.get(b"content-type"), point)
+        revision = None if meanwhile.over() else tenant.revision
         if not point.blocking:
-            return await _enqueued(services, tenant, point, arguments, key)
-        called = services.calls.call(tenant, point, arguments, deadline=deadline_of(services.config, wait_s))
+            return await _enqueued(services, await self._standing(tenant, revision), point, arguments, key)
+        deadline = deadline_of(services.config, wait_s)
+        called = services.calls.call(tenant, point, arguments, deadline=deadline, revision=revision)
         ended, _ = await while_awaited(called, receive)
-        return Response(_told(point, ended), media_type=_JSON)
+        return 200, _told(point, ended)
 
-    async def _tenant(self, services: Services, scope: Scope, headers: _Headers, asked: str) -> Tenant:
+    async def _tenant(self, scope: Scope, authorization: list[str], asked: str) -> Tenant:
         """Whose hooks are to run. Raises Refusal 400, 401, 403, 429, Missing."""
+        services, own = self._services, None
         address = scope["client"][0] if scope.get("client") else ""
-        own = None
         try:
-            token, own = await self._remembered.who(services, headers.all(b"authorization"), address)
+            token, own = await self._remembered.who(services, authorization, address)
         finally:
             if own is None:  # it is not known whose they are, or they are an operator's
                 scope.setdefault("state", {})["headers"] = services.rates.of_address(address)
@@ -84,27 +99,52 @@ class Triggers:
         assert tenant is not None, "the path names one"
         return tenant
 
+    async def _standing(self, tenant: Tenant, revision: int | None) -> Standing:
+        """The tenant's, at a revision that still holds, or now. Raises Missing."""
+        standings = self._services.standings
+        known = standings.kept(tenant.id, revision) if revision is not None else None
+        return known or await standings.of(tenant.id)
 
-class _Headers:
-    """Of a request, as the server gives them: names in lower case."""
+    async def _arguments(self, scope: Scope, receive: Receive, type_: list[str] | None, point: Point) -> bytes:
+        """The body, which fits the point. Raises Refusal 413, 415, BadArguments, ClientDisconnect."""
+        most = self._services.config.arguments_bytes
+        raw = await _body(scope, receive, most)
+        if raw:
+            check_type(type_[0] if type_ else "")
+        if len(raw) <= _LARGE_BYTES:
+            return point.encode_arguments(raw, most)
+        return await asyncio.get_running_loop().run_in_executor(DECODERS, point.encode_arguments, raw, most)
 
-    def __init__(self, scope: Scope) -> None:
-        self._fields: list[tuple[bytes, bytes]] = scope["headers"]
 
-    def all(self, wanted: bytes) -> list[str]:
-        """Every one of that name."""
-        return [value.decode("latin-1") for name, value in self._fields if name == wanted]
+class _Meanwhile:
+    """Whether anything else ran since this was made: then what was read before may be otherwise now.
+
+    The body of nearly every call is there with its headers, and awaiting it waits for nothing. One that is sent later
+    may come after a change that was acknowledged before it.
+    """
+
+    __slots__ = ("_handle", "_over")
+
+    def __init__(self) -> None:
+        self._over = False
+        self._handle = asyncio.get_running_loop().call_soon(self._end)
+
+    def over(self) -> bool:
+        """Ask once."""
+        self._handle.cancel()
+        return self._over
+
+    def _end(self) -> None:
+        self._over = True
 
 
-async def _arguments(services: Services, scope: Scope, receive: Receive, headers: _Headers, point: Point) -> bytes:
-    """The body, which fits the point. Raises Refusal 413, 415, BadArguments, ClientDisconnect."""
-    most = services.config.arguments_bytes
-    raw = await _body(scope, receive, most)
-    if raw:
-        check_type(next(iter(headers.all(b"content-type")), ""))
-    if len(raw) <= _LARGE_BYTES:
-        return point.encode_arguments(raw, most)
-    return await asyncio.get_running_loop().run_in_executor(DECODERS, point.encode_arguments, raw, most)
+def _headers(scope: Scope) -> dict[bytes, list[str]]:
+    """Those that this route looks at, by name in lower case, as the server gives it."""
+    found: dict[bytes, list[str]] = {}
+    for name, value in scope["headers"]:
+        if name in _LOOKED_AT:
+            found.setdefault(name, []).append(value.decode("latin-1"))
+    return found
 
 
 async def _body(scope: Scope, receive: Receive, most: int) -> bytes:
@@ -123,11 +163,12 @@ async def _body(scope: Scope, receive: Receive, most: int) -> bytes:
     return await request.body()
 
 
-async def _enqueued(services: Services, tenant: Tenant, point: Point, arguments: bytes, key: str | None) -> Response:
-    standing = await services.standings.of(tenant.id)
+async def _enqueued(
+    services: Services, standing: Standing, point: Point, arguments: bytes, key: str | None
+) -> tuple[int, bytes]:
     hook_ids = tuple(ready.record.id for ready in standing.of_point(point.id))
     enqueued = await services.queue.enqueue(standing.tenant, point, arguments, hook_ids, key)
-    return Response(b'{"execution_id":"%b","status":"queued"}' % enqueued.id.encode(), 202, media_type=_JSON)
+    return 202, b'{"execution_id":"%b","status":"queued"}' % enqueued.id.encode()
 
 
 def _told(point: Point, ended: Ended) -> bytes:
@@ -138,10 +179,9 @@ def _told(point: Point, ended: Ended) -> bytes:
     return b'{"execution_id":"%b","status":"error","data":%b,"fail":"%b"}' % (ended.id.encode(), ended.error, fail)
 
 
-def _key(headers: _Headers, point: Point) -> str | None:
+def _key(sent: list[str] | None, point: Point) -> str | None:
     """Raises Refusal 400 for one that is none, or that a blocking point cannot keep its word about."""
-    sent = headers.all(b"idempotency-key")
-    if not sent:
+    if sent is None:
         return None
     if point.blocking:
         told = f"Idempotency-Key is for non-blocking points; {point.id} is answered at once, and run each time"
@@ -151,16 +191,18 @@ def _key(headers: _Headers, point: Point) -> str | None:
     return sent[0]
 
 
-def _wait_s(headers: _Headers) -> float:
+def _wait_s(sent: list[str] | None) -> float:
     """How long the client wants to wait: `Prefer: wait=2.5`; other wishes are passed over. RFC 7240."""
+    if sent is None:
+        return math.inf
     wanted = [
         value.partition(";")[0].partition("=")[2].strip().strip('"')
-        for field in headers.all(b"prefer")
+        for field in sent
         for value in field.split(",")
         if value.partition(";")[0].partition("=")[0].strip().lower() == "wait"
     ]
     if not wanted:
-        return float("inf")
+        return math.inf
     if len(wanted) > 1 or not _WAIT.fullmatch(wanted[0]) or not float(wanted[0]):
         raise _bad_header("Prefer: wait=SECONDS must be a number above 0 with 3 decimals at most, and stand there once")
     return float(wanted[0])

@@ -12,10 +12,11 @@ from typing import Self
 
 import msgspec
 
-from engine.app import Engine, Hook
+from engine.app import Engine
 from engine.benchmarks import Figure
 from engine.benchmarks.language import Plain
 from engine.config import Config
+from engine.hook import Hook
 from engine.points import point_named
 
 POINT = "post-change-password"

@@ -19,8 +19,9 @@ from typing import Self
 import msgspec
 import yaml
 
-from engine.app import Engine, Hook
+from engine.app import Engine
 from engine.benchmarks import Figure, host_pid, no_calls
+from engine.hook import Hook
 from engine.points import point_named
 from engine.turn import run_turn
 from engine.worker import Worker

@@ -23,9 +23,10 @@ from typing import Any
 import msgspec
 from ulid import ULID
 
-from engine.app import Compiled, Engine, Hook
+from engine.app import Compiled, Engine
 from engine.benchmarks import Figure, language
 from engine.compiler import fingerprint
+from engine.hook import Hook
 from engine.points import all_points
 from engine.tokens import Tokens
 from tenants import hooks, schema

@@ -72,6 +72,7 @@ class _Served:
     server: Server
     port: int
     calm: bytes  # a blocking call of a trivial hook
+    idle: bytes  # the same, where there is none: it is answered with the point's default response
     secret: bytes  # the same of a point with secret fields: its record is written without them
     slow: bytes  # a blocking call of another tenant's slow hook
     queued: str  # token of a tenant with a hook of a point that nobody waits for
@@ -88,7 +89,8 @@ class _Served:
             )
         )
         queued = _tenant(server, "queued", TRIVIAL[QUEUED], QUEUED)
-        return cls(server, server.connection.port or 0, calm, secret, slow, queued)
+        idle = _call("idle", BLOCKING, _token(server, "idle"))
+        return cls(server, server.connection.port or 0, calm, idle, secret, slow, queued)
 
 
 def _call(tenant: str, point: str, token: str) -> bytes:
@@ -101,8 +103,14 @@ def _path(tenant: str, point: str) -> str:
 
 def _tenant(server: Server, name: str, source: str, point: str) -> str:
     """A tenant with one hook; a token that may call its points."""
-    server.ask("POST", "/v1/tenants", msgspec.json.encode({"name": name}))
+    token = _token(server, name)
     server.ask("PUT", f"/v1/tenants/{name}/hooks/hook/source?trigger_id={point}", source)
+    return token
+
+
+def _token(server: Server, name: str) -> str:
+    """Of a new tenant."""
+    server.ask("POST", "/v1/tenants", msgspec.json.encode({"name": name}))
     made = server.ask("POST", f"/v1/tenants/{name}/tokens", b'{"name": "bench", "scopes": ["run:triggers"]}')
     return str(made["token"])
 
@@ -110,33 +118,46 @@ def _tenant(server: Server, name: str, source: str, point: str) -> str:
 async def _measure(served: _Served, constant: int, advance: Callable[[], None]) -> list[Figure]:
     strangers = await _first_calls(served)  # before anything else has slowed or warmed the server
     advance()
-    judged = await _blocking(served.port, served.calm, constant, advance)
-    told = await _blocking(served.port, served.secret, constant, advance)
+    judged, bare = await _blocking(served, served.calm, constant, advance)
+    secret, _ = await _blocking(served, served.secret, constant, advance)
     flooded = await _flooded(served)
     advance()
     return [
         Figure(name="warm call over HTTP / a constant", unit="x", budget=0.6, at_least=True, **judged),
-        Figure(name="the same of a point with secret fields", unit="x", budget=None, **told),
+        Figure(name="the same of a point with secret fields", unit="x", budget=None, **secret),
+        Figure(name="warm call over HTTP / a constant, nothing asked", unit="x", budget=None, **bare),
         await _enqueuing(served, advance),
         strangers,
         flooded,
     ]
 
 
-async def _blocking(port: int, one: bytes, constant: int, advance: Callable[[], None]) -> _Measured:
-    """By turns: a trivial hook in a warm worker, and the same server that answers a constant from the same route."""
-    ratios, rates, p50s = [], [], []
-    await _rate(port, one, 0.2)
+async def _blocking(
+    served: _Served, one: bytes, constant: int, advance: Callable[[], None]
+) -> tuple[_Measured, _Measured]:
+    """A trivial hook in a warm worker, over constants: of the same server, and of a bare one. All by turns.
+
+    The same server answers a constant for a tenant without a hook: who asks, the limits and the arguments are looked
+    at as for any call. The bare one answers from the same route and asks nothing.
+    """
+    over_same, over_bare, rates, p50s = [], [], [], []
+    for each in (one, served.idle):
+        await _rate(served.port, each, 0.2)
     for _ in range(_ROUNDS):
         bare, _ = await _rate(constant, one)
-        rate, p50 = await _rate(port, one)
-        ratios.append(rate / bare)
+        same, _ = await _rate(served.port, served.idle)
+        rate, p50 = await _rate(served.port, one)
+        over_same.append(rate / same)
+        over_bare.append(rate / bare)
         rates.append(rate)
         p50s.append(p50)
         advance()
     rate, p50 = statistics.median(rates), statistics.median(p50s)
     detail = f"{rate:.0f} calls/s at {_AT_ONCE} connections, p50 {p50:.1f} ms"
-    return {"measured": statistics.median(ratios), "detail": detail}
+    return (
+        {"measured": statistics.median(over_same), "detail": detail},
+        {"measured": statistics.median(over_bare), "detail": "over a server that asks nobody who it is"},
+    )
 
 
 async def _rate(port: int, one: bytes, part: float = 1.0) -> tuple[float, float]:

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from engine.app import Engine, Hook, Limits
+from engine.app import Engine
 from engine.benchmarks import Figure, host_pid, no_calls
+from engine.hook import Hook, Limits
 from engine.points import point_named
 from engine.turn import run_turn
 from engine.worker import Worker

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from engine.app import Hook
     from engine.config import Config
+    from engine.hook import Hook
     from engine.outcome import Outcome
 
 
@@ -32,9 +32,9 @@ def command(names: tuple[str, ...], point: str, *, strict: bool, as_json: bool, 
     """
     import asyncio
 
-    from engine.app import Hook
     from engine.cli import files
     from engine.config import Config
+    from engine.hook import Hook
     from engine.points import load_points
 
     config = Config()

@@ -8,7 +8,7 @@ import click
 
 from engine.cli.connection import asks_tenant, client_of, print_table, tenant_of
 from engine.cli.terminal import give_json, say
-from tenants.records import ExecutionStatus
+from tenants.states import ExecutionStatus
 
 if TYPE_CHECKING:
     from engine.triggering import ShownExecution

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from engine.app import Hook
     from engine.config import Config
     from engine.egress.policy import EgressPolicy
+    from engine.hook import Hook
     from engine.outcome import Outcome
 
 
@@ -42,10 +42,10 @@ def command(file: str, point: str, arguments_file: str | None, *, as_json: bool,
     """
     import asyncio
 
-    from engine.app import Hook
     from engine.cli import files, show
     from engine.config import Config
     from engine.errors import BadInput
+    from engine.hook import Hook
     from engine.points import load_points, point_named
 
     config = Config()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from engine.egress import headers, record, urls
 from engine.egress.policy import EgressPolicy, check_target
 from engine.egress.refusals import Refused, Unanswered
 from engine.egress.transport import Request, Response, Timings, Transport
-from engine.mask import Mask
+from engine.mask import NOTHING, Mask
 from engine.outcome import Exchange
 from sandbox import wire
 
@@ -24,12 +24,10 @@ _MOST_ASKED = 1000  # times for a call more than there may be: each costs everyb
 class Broker:
     """Answers the calls of one job. Most jobs make none: `find_transport` is asked when one does."""
 
-    def __init__(
-        self, policy: EgressPolicy, find_transport: Callable[[], Transport], secrets: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, policy: EgressPolicy, find_transport: Callable[[], Transport], mask: Mask = NOTHING) -> None:
         self._policy = policy
         self._find_transport = find_transport
-        self._mask = Mask(secrets)
+        self._mask = mask
         self._calls = 0
         self.exchanges: list[Exchange] = []  # at most one more than the policy's calls
 

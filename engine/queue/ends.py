@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.invocation import Ended, HookRun
-from engine.outcome import Outcome
 from tenants.records import Execution, Retry
 
 _LOST = Retry(first_ms=250, most_ms=60_000)  # pauses after a worker or a zygote was lost
@@ -42,10 +41,10 @@ def verdict(execution: Execution, ended: Ended, retry: Retry, most_attempts: int
         return Verdict("success")
     if failed is None:
         return Verdict("error")
-    if _was_passed_over(failed.outcome):
+    if failed.left_alone_ms is not None:
         return passed_over(_before(execution, ended.position), failed.left_alone_ms)
     failures = 1 + _before(execution, ended.position)
-    if _has_lost_its_worker(failed.outcome):
+    if failed.lost and failed.outcome.status in _DEATHS:
         return verdict_of_loss(failures, most_attempts)
     return _of_own(failed, failures, retry)
 
@@ -88,13 +87,3 @@ def _before(execution: Execution, position: int) -> int:
     if execution.attempt <= 1 or position != execution.position or not isinstance(kept, dict):
         return 0
     return int(kept.get("failures", 0))
-
-
-def _has_lost_its_worker(outcome: Outcome) -> bool:
-    """It died before it told an end: what it used is known by its own word alone."""
-    return outcome.status in _DEATHS and outcome.usage.peak_bytes == 0
-
-
-def _was_passed_over(outcome: Outcome) -> bool:
-    """No worker was asked: the hook has crashed too often lately (engine/admission.py)."""
-    return outcome.status == "crashed" and outcome.usage.wall_ms == 0.0

@@ -3,6 +3,8 @@
     enqueue ─ one change for all that come meanwhile ─ COMMIT ─ 202
     claim ─ what is due, tenant after tenant, as there is room ─ run ─ end ─ one change for all that end meanwhile
 
+Who waits for an acknowledgement goes first (engine/queue/pace.py).
+
 The row is the truth (tenants/executions.py): a start takes a lease and a fencing token, an end counts only with that
 token. An engine that is killed, paused or cut off loses its leases; another one, or the next, takes over what it had.
 At least once, recorded once, in no certain order.
@@ -22,9 +24,11 @@ from engine.config import Config
 from engine.dispatch import Dispatcher
 from engine.errors import Refusal
 from engine.executions import fault_of
+from engine.live import Live
 from engine.points import Point
 from engine.queue.gathering import Gathering
 from engine.queue.leases import Leases
+from engine.queue.pace import Pace
 from engine.queue.running import Running, Start
 from engine.standings import Standings
 from tenants import executions
@@ -37,7 +41,7 @@ from tenants.store import Store
 _log = logging.getLogger("hookcell.queue")
 _MOST_ENQUEUED = 500  # in one change
 _LOOK_S = 1.0  # for what other engines have left or taken in
-_SOON_S = 0.1  # when something is due, but not to be begun yet
+_SOON_S = 0.1  # after something was begun, or when something is due, but not to be begun yet
 _AGAIN_S = 1.0  # after the store could not be asked
 
 
@@ -45,12 +49,18 @@ class JobQueue:
     """Non-blocking invocations of every tenant. Start it with `open`; `drain` ends it."""
 
     def __init__(
-        self, store: Store, dispatcher: Dispatcher, standings: Standings, admission: Admission, config: Config
+        self,
+        store: Store,
+        dispatcher: Dispatcher,
+        standings: Standings,
+        admission: Admission,
+        config: Config,
+        live: Live,
     ) -> None:
         self._store = store
         self._admission = admission
         self._config = config
-        self._running = Running(store, dispatcher, standings, admission, config)
+        self._running = Running(store, dispatcher, standings, admission, config, live)
         self._leases = Leases(store, config.lease_ms)
         self._enqueues: Gathering[New, Enqueued] = Gathering(self._write, _MOST_ENQUEUED)
         self._tasks: dict[asyncio.Task[None], Start] = {}
@@ -59,7 +69,7 @@ class JobQueue:
         self._resting = False
         self._fill = Fill()  # used on the store's thread alone
         self._after = ""  # the tenant that had the last turn
-        self._enqueued = 0
+        self._pace = Pace()
 
     def open(self) -> None:
         """Run what is due, from now on."""
@@ -79,7 +89,7 @@ class JobQueue:
         most = tenant.settings.queued_jobs or self._config.queued_jobs
         new = New(tenant.id, _execution(point, arguments, hook_ids, key), most)
         try:
-            enqueued = await self._enqueues.put(new)
+            return await self._enqueues.put(new)
         except TooMany:
             message = f"{most} invocations of the tenant are queued, the most that may (queued_jobs); try again later"
             raise Refusal(429, "queued_jobs", message, {"Retry-After": "1"}) from None
@@ -87,9 +97,6 @@ class JobQueue:
             raise Refusal(
                 409, "idempotency_key", "the idempotency key came with another point or body before"
             ) from None
-        self._enqueued += bool(hook_ids) and not enqueued.again
-        self._wake.set()
-        return enqueued
 
     def look(self) -> None:
         """There may be something to run now: something was redriven."""
@@ -124,21 +131,28 @@ class JobQueue:
         await asyncio.gather(*self._own, *self._tasks, return_exceptions=True)
 
     def stats(self) -> dict[str, int]:
-        """How many run here now; and how many there were here: taken in, ended, ended too late, leases lost."""
+        """How many run here now; and how many there were here: ended, ended too late, leases lost."""
         return {
             "running": len(self._tasks),
-            "enqueued": self._enqueued,
             "ended": self._running.ended,
             "refused": self._running.refused,
             "lost": self._leases.lost,
         }
 
     async def _write(self, batch: Sequence[New]) -> Sequence[Enqueued | Exception]:
-        return await asyncio.wrap_future(self._store.write_all(executions.enqueue, batch, self._fill))
+        answers = await asyncio.wrap_future(self._store.write_all(executions.enqueue, batch, self._fill))
+        self._pace.took_in(sum(map(_is_new, batch, answers)))
+        if any(self._admission.room(tenant_id) for tenant_id in {new.tenant_id for new in batch}):
+            self._wake.set()  # otherwise whoever makes room wakes it
+        return answers
 
     async def _claim_on(self) -> None:
         while not self._resting:
+            if hold_s := self._pace.hold_s():
+                await asyncio.sleep(hold_s)
+                continue
             self._wake.clear()
+            self._pace.looks()
             try:
                 pause_s = await self._claim()
             except StoreError as error:
@@ -147,10 +161,10 @@ class JobQueue:
             except Exception:  # noqa: BLE001 - the loop is every tenant's
                 _log.exception("nothing could be taken from the queue")  # and who waits in it goes on waiting
                 pause_s = _AGAIN_S
-            if pause_s and not self._resting:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause_s):
-                        await self._wake.wait()
+            self._pace.looked()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
 
     async def _claim(self) -> float:
         """Start what is due and has room. In how many seconds to look again, unless something happens before."""
@@ -172,8 +186,10 @@ class JobQueue:
         self._after = claims.last
         for tenant_id, execution in claims.starts:
             self._start(tenant_id, execution)
+        for tenant_id, execution in claims.dead:
+            self._running.tell_fault(tenant_id, execution, _why_dead(execution))
         if claims.starts or claims.dead:
-            return 0.0
+            return _SOON_S  # there was no more, or there is no more room
         due_ms = await asyncio.wrap_future(self._store.read_all(executions.next_due_ms))
         return _LOOK_S if due_ms is None else min(max((due_ms - now_ms()) / 1000, _SOON_S), _LOOK_S)
 
@@ -219,7 +235,16 @@ def _execution(point: Point, arguments: bytes, hook_ids: tuple[str, ...], key: s
     )
 
 
+def _is_new(new: New, answer: Enqueued | Exception) -> bool:
+    """Whether a row was made: not for what a key had made before, nor without hooks."""
+    return isinstance(answer, Enqueued) and not answer.again and bool(new.execution.hook_ids)
+
+
 def _lost_too_often(_: str, execution: Execution) -> tuple[Json, Mapping[str, Any] | None]:
     """On the store's thread: nothing of this queue is touched."""
-    kept = fault_of(execution, f"it was begun {execution.attempt} times, and each time its engine was lost")
-    return kept.outcome, kept.log_event
+    kept = fault_of(execution, _why_dead(execution))
+    return kept.told.json(), kept.log_event
+
+
+def _why_dead(execution: Execution) -> str:
+    return f"it was begun {execution.attempt} times, and each time its engine was lost"

@@ -11,25 +11,33 @@ import contextlib
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from engine.executions import LogEvent, add_record_ms
+from engine.executions import Timings, recorded_of
+from engine.invocation import Ended, Invocation
 from tenants import executions
 from tenants.errors import StoreError, Unavailable
 from tenants.executions import Recorded
-from tenants.records import Execution
+from tenants.stamps import now_ms
 from tenants.store import Store
 
 _log = logging.getLogger("hookcell.recording")
 _EVERY_S = 0.05
+_SLICE_S = 0.001  # of the event loop at once, for what is written down of those that ended
 _MOST_AT_ONCE = 500  # of one change, so that nobody else waits long for the store
 _MOST_WAITING = 10_000
 _TELL_S = 10.0  # between two warnings
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    recorded: Recorded
+class _Came(NamedTuple):
+    """One that has ended, as it was when it did."""
+
+    invocation: Invocation
+    ended: Ended
+    timings: Timings
+    begun_ms: int
+    ended_ms: int
     at: float  # time.monotonic()
 
 
@@ -38,7 +46,7 @@ class Recorder:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: deque[_Ended] = deque()
+        self._waiting: deque[_Came] = deque()
         self._full = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self._closing = False
@@ -57,16 +65,12 @@ class Recorder:
             await self._writing
             self._writing = None
 
-    def record(self, tenant_id: str, execution: Execution, log_event: LogEvent | None) -> None:
-        """Keep it, soon; with the event for the tenant's log, if there is one. Returns at once.
-
-        `execution.outcome` is what `kept_of` made: `record_ms` is written into it.
-        """
+    def record(self, invocation: Invocation, ended: Ended, timings: Timings, begun_ms: int) -> None:
+        """Keep what came of a call that has just ended, soon. Returns at once: it is written down later."""
         if len(self._waiting) >= _MOST_WAITING:
             self._lose(1, "the store does not keep up")
             return
-        recorded = Recorded(tenant_id=tenant_id, execution=execution, log_event=log_event)
-        self._waiting.append(_Ended(recorded, time.monotonic()))
+        self._waiting.append(_Came(invocation, ended, timings, begun_ms, now_ms(), time.monotonic()))
         if len(self._waiting) >= _MOST_AT_ONCE:
             self._full.set()
 
@@ -78,9 +82,11 @@ class Recorder:
     async def _write_on(self) -> None:
         while not self._closing or self._waiting:
             await self._gather()
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_AT_ONCE))]
-            if batch:
-                await self._write_or_lose(batch)
+            if made := await self._written_down(self._taken()):
+                await self._write_or_lose(made)
+
+    def _taken(self) -> list[_Came]:
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_AT_ONCE))]
 
     async def _gather(self) -> None:
         """Wait until there is enough for a batch, or long enough."""
@@ -91,13 +97,26 @@ class Recorder:
             async with asyncio.timeout(_EVERY_S):
                 await self._full.wait()
 
-    async def _write_or_lose(self, batch: list[_Ended]) -> None:
+    async def _written_down(self, batch: Sequence[_Came]) -> list[Recorded]:
+        """As the store takes them: a few at a time, so that no call waits long for it."""
+        made: list[Recorded] = []
+        until = time.monotonic() + _SLICE_S
+        for came in batch:
+            if time.monotonic() >= until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + _SLICE_S
+            try:
+                record_ms = (time.monotonic() - came.at) * 1000
+                made.append(recorded_of(*came[:-1], record_ms))
+            except Exception:  # noqa: BLE001 - it would end the task
+                _log.exception("the record of a blocking call could not be written down")
+                self._lose(1, "the engine is at fault")
+        return made
+
+    async def _write_or_lose(self, batch: list[Recorded]) -> None:
         """Whatever is wrong with these, those that come later are written."""
-        now = time.monotonic()
         try:
-            for each in batch:
-                add_record_ms(each.recorded.execution.outcome, (now - each.at) * 1000)
-            await self._write([each.recorded for each in batch])
+            await self._write(batch)
         except Unavailable as error:
             self._lose(len(batch), str(error))
         except Exception:  # noqa: BLE001 - it would end the task

@@ -8,12 +8,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine import live as lives
 from engine.admission import Admission
 from engine.config import Config
 from engine.dispatch import Dispatcher
 from engine.errors import BadInput, EngineError, SandboxLost
-from engine.executions import Kept, fault_of, kept_of, timings_of, told_of_fault
+from engine.executions import Earlier, Kept, fault_of, kept_of, timings_of, told_of_fault
 from engine.invocation import Ended, Invocation
+from engine.live import Live
 from engine.points import point_named
 from engine.queue.ending import Ending
 from engine.queue.ends import Verdict, failures_of, passed_over, verdict, verdict_of_loss
@@ -21,7 +23,7 @@ from engine.standings import Standing, Standings
 from tenants import executions
 from tenants.errors import Missing, StoreError
 from tenants.executions import End, Held
-from tenants.records import Execution, Retry
+from tenants.records import Execution, Retry, Tenant
 from tenants.stamps import now_ms
 from tenants.store import Store
 
@@ -48,9 +50,16 @@ class Running:
     """Runs what was claimed."""
 
     def __init__(
-        self, store: Store, dispatcher: Dispatcher, standings: Standings, admission: Admission, config: Config
+        self,
+        store: Store,
+        dispatcher: Dispatcher,
+        standings: Standings,
+        admission: Admission,
+        config: Config,
+        live: Live,
     ) -> None:
         self._store = store
+        self._live = live
         self._admission = admission
         self._dispatcher = dispatcher
         self._standings = standings
@@ -63,9 +72,10 @@ class Running:
     async def run(self, start: Start) -> None:
         """To its end, which is written. Cancelled before that, it leaves the lease as it is."""
         try:
-            standing = await self._standings.of(start.tenant_id)
+            standing = self._standings.at_once(start.tenant_id) or await self._standings.of(start.tenant_id)
             self._admission.look_at(standing.tenant)
-            ended = await self._dispatcher.run(self._invocation(standing, start.execution))
+            invocation = self._invocation(standing.tenant, start.execution)
+            ended = await self._dispatcher.run(invocation)
         except Missing:
             return  # the tenant is gone, with all that it had
         except BadInput as error:  # UnknownPoint: an operator has taken the point away
@@ -77,7 +87,7 @@ class Running:
             await self._leave(start, error)
         else:
             decided = verdict(start.execution, ended, _retry(standing, ended), self._most_losses)
-            await self._end(start, standing, ended, decided)
+            await self._end(start, invocation, ended, decided)
 
     async def give_back(self, starts: Sequence[Start]) -> None:
         """To whoever has room for them; they have not been begun, as far as anybody counts. Raises StoreError."""
@@ -88,12 +98,17 @@ class Running:
         """Return when all ends are written that were on their way."""
         await self._ending.flush()
 
-    def _invocation(self, standing: Standing, execution: Execution) -> Invocation:
+    def tell_fault(self, tenant_id: str, execution: Execution, message: str) -> None:
+        """Those who follow the tenant, of an attempt that nobody could run."""
+        if self._live.is_followed(tenant_id):
+            self._live.publish(tenant_id, _end_of(execution, message))
+
+    def _invocation(self, tenant: Tenant, execution: Execution) -> Invocation:
         """Raises UnknownPoint."""
         loop = asyncio.get_running_loop()
         return Invocation(
             id=execution.id,
-            tenant=standing.tenant,
+            tenant=tenant,
             point=point_named(execution.trigger_id),
             arguments=execution.arguments.encode(),
             deadline=loop.time() + self._wait_s + self._wall_s * len(execution.hook_ids),
@@ -101,26 +116,29 @@ class Running:
             attempt=execution.attempt,
             position=execution.position,
             response=execution.response.encode(),
+            revision=tenant.revision,
         )
 
     async def _leave(self, start: Start, error: Exception) -> None:
         """It cannot be run here now: soon, or by another engine."""
         execution = start.execution
         _log.info("invocation %s is put off: %s", execution.id, error)
-        kept = Kept(outcome=execution.outcome or told_of_fault(str(error)), log_event=None)
-        decided = passed_over(failures_of(execution))
-        await self._write(start, execution.position, execution.response, decided, kept)
+        decided, before = passed_over(failures_of(execution)), execution.outcome
+        told = (
+            Earlier(before | {"failures": decided.failures}) if before else told_of_fault(str(error), decided.failures)
+        )
+        await self._write(start, execution.position, execution.response, decided, Kept(told, None))
 
-    async def _end(self, start: Start, standing: Standing, ended: Ended, decided: Verdict) -> None:
+    async def _end(self, start: Start, invocation: Invocation, ended: Ended, decided: Verdict) -> None:
         execution = start.execution
         queue_ms = max((execution.started_ms or 0) - execution.run_at_ms, 0)
-        timings = timings_of(ended, queue_ms=queue_ms)
-        kept = kept_of(self._invocation(standing, execution), ended, timings)
+        kept = kept_of(invocation, ended, timings_of(ended, queue_ms=queue_ms), decided.failures)
         response = "null" if decided.status == "success" else ended.response.decode()  # no hook is left to be given it
         await self._write(start, ended.position, response, decided, kept)
 
     async def _fail(self, start: Start, decided: Verdict, message: str) -> None:
-        kept = fault_of(start.execution, message)
+        self.tell_fault(start.tenant_id, start.execution, message)
+        kept = fault_of(start.execution, message, decided.failures)
         await self._write(start, start.execution.position, start.execution.response, decided, kept)
 
     async def _write(self, start: Start, position: int, response: str, decided: Verdict, kept: Kept) -> None:
@@ -128,7 +146,7 @@ class Running:
         end = End(
             held=start.held,
             status=decided.status,
-            outcome=kept.outcome | {"failures": decided.failures},
+            outcome=None,
             position=position,
             response=response,
             run_at_ms=now_ms() + decided.again_in_ms,
@@ -137,14 +155,27 @@ class Running:
         )
         start.finishing = True
         start.room.close()  # the next one is claimed while this end is written, in one transaction with it
-        if await self._ending.write(end):
+        if await self._ending.write(end, kept.told):
             self.ended += not again
         else:
             self.refused += 1
 
 
+def _end_of(execution: Execution, message: str) -> lives.Event:
+    return lives.end(
+        execution_id=execution.id,
+        trigger_id=execution.trigger_id,
+        hook=None,
+        status="error",
+        message=message,
+        at=lives.now(),
+    )
+
+
 def _retry(standing: Standing, ended: Ended) -> Retry:
     """As the hook that failed says now."""
     failed = ended.failed
+    if failed is None:
+        return _NO_RETRY
     there = (hook.record for hooks in standing.hooks.values() for hook in hooks)
-    return next((hook.retry for hook in there if failed and hook.id == failed.hook_id), _NO_RETRY)
+    return next((hook.retry for hook in there if hook.id == failed.hook_id), _NO_RETRY)

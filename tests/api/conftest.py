@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from hearing import ears
 
 from engine.api.app import make_app, open_services
 from engine.app import Engine
@@ -123,7 +124,8 @@ class Server:
     def close(self) -> None:
         """End the server and its thread."""
         self.client.close()
-        self._loop.call_soon_threadsafe(self._stop.set)
+        with contextlib.suppress(RuntimeError):  # a test has stopped it, and its loop is closed already
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
 
@@ -152,6 +154,13 @@ def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
             return server
 
         yield start
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ears() -> Iterator[None]:
+    """Tests can hear what the servers ask of SQLite: hearing.statements()."""
+    with ears():
+        yield
 
 
 @pytest.fixture(scope="session")

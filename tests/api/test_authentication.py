@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from hearing import statements
 
 from engine.errors import BadConfig
 from engine.scopes import OPERATOR
@@ -33,21 +32,9 @@ BAD_HEADER = {
 INVALID = {"statusCode": 401, "error": "Unauthorized", "message": "Invalid token"}
 
 
-@contextlib.contextmanager
-def statements() -> Iterator[list[str]]:
-    """What the store is asked in the meantime about who asks and for whom; the queue asks other things by itself."""
-    heard: list[str] = []
-
-    def listen(_connection: Any, statement: Any, *_parameters: Any) -> None:
-        said = str(statement)
-        if "FROM tokens" in said or "tenants.name" in said:
-            heard.append(said)
-
-    event.listen(Engine, "before_execute", listen)
-    try:
-        yield heard
-    finally:
-        event.remove(Engine, "before_execute", listen)
+def about_who_asks(heard: list[str]) -> list[str]:
+    """Of what the store was asked, what is about who asks and for whom: the queue asks other things by itself."""
+    return [said for said in heard if "FROM tokens" in said or "tenants.name" in said]
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +103,7 @@ def test_unknown_revoked_and_expired_look_the_same(server: Any, acme: Any) -> No
     for token in (mint(), made[0]["token"], expired):
         with statements() as heard:
             answers.append(asked(server, f"Bearer {token}"))
-        work.append(heard)
+        work.append(about_who_asks(heard))
 
     assert [401] * 3 == [answer.status_code for answer in answers]
     assert 1 == len({answer.content for answer in answers})
@@ -139,11 +126,11 @@ def test_another_tenants_name_and_no_tenants_name_are_the_same(server: Any, acme
     for name in (other.name, "no-such-tenant"):
         with statements() as heard:
             answers.append(server.ask("GET", f"/v1/tenants/{name}/hooks", token=acme.token))
-        work.append(heard)
+        work.append(about_who_asks(heard))
 
     assert [404, 404] == [answer.status_code for answer in answers]
     assert answers[0].content == answers[1].content
-    assert work[0] == work[1]
+    assert work[0] == work[1] != []
 
 
 @pytest.mark.parametrize(
@@ -190,7 +177,7 @@ def test_an_address_that_guesses_is_stopped_before_the_store_is_asked(strict: An
     assert [401] * 5 == statuses[:5]
     assert 429 in statuses
     assert [429] * 3 == [answer.status_code for answer in refused]
-    assert [] == heard
+    assert [] == about_who_asks(heard)
     assert "too_many_requests" == refused[0].json()["errorCode"]
     assert 1 <= int(refused[0].headers["retry-after"]) <= 12
     assert 200 == strict.ask("GET", HOOKS, token=known.token).status_code

@@ -12,10 +12,11 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
+from engine.api.app import make_routes
 from engine.api.route import ANY, guard_of
 from engine.scopes import OPERATOR, TENANT_SCOPES
 
-BUILD = "from engine.api import app; from fastapi.testclient import TestClient; import hashlib, json; from engine.api.document import document_of; print(hashlib.sha256(json.dumps(document_of(app.make_app(None))).encode()).hexdigest())"
+BUILD = "from engine.api import app; from fastapi.testclient import TestClient; import hashlib, json; from engine.api.document import document_of; print(hashlib.sha256(json.dumps(document_of(app.make_routes(None))).encode()).hexdigest())"
 ERRORS = {"400", "401", "403", "404", "409", "413", "414", "415", "429", "503"}
 
 
@@ -33,7 +34,7 @@ def operations(document: Any) -> Iterator[tuple[str, Any]]:
 
 
 def routes(server: Any) -> Iterator[APIRoute]:
-    for context in iter_route_contexts(server.app.routes):
+    for context in iter_route_contexts(make_routes(server.services).routes):
         if isinstance(context.original_route, APIRoute):
             yield context.original_route
 

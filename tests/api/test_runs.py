@@ -48,13 +48,16 @@ def test_all_that_came_of_it_is_told(acme: Any) -> None:
 
 
 def test_nothing_is_stored(acme: Any) -> None:
-    before = acme.ask("GET", "logs").json()
-    run(acme, trigger_id=CHANGED, script=HOOK)
-    run(acme, trigger_id=CHANGED, script=HOOK.replace("cb()", "cb('no')"))
-
+    """What is recorded behind an answer is there when the record of a later call is."""
+    for body in ("cb()", "cb('no')"):
+        run(acme, trigger_id=CHANGED, script=HOOK.replace("cb()", body))
     assert [] == acme.ask("GET", "hooks").json()["hooks"]
-    assert [] == acme.ask("GET", "executions").json()["executions"]
-    assert before == acme.ask("GET", "logs").json()
+    before = acme.ask("GET", "logs?q=type:fcph").json()
+    acme.hook("on", "def hook(client, scope, audience, context, cb):\n    cb()\n", EXCHANGE)
+    later = acme.ended(acme.trigger(EXCHANGE).json()["execution_id"])
+
+    assert [later["id"]] == [each["id"] for each in acme.ask("GET", "executions").json()["executions"]]
+    assert [] == before == acme.ask("GET", "logs?q=type:fcph").json()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +122,7 @@ def test_the_tenants_limits_hold(server: Any) -> None:
     refused = run(tenant, trigger_id=CHANGED, script=CALL).json()
 
     assert ("timeout", "rejected") == (slow["status"], refused["status"])
-    assert slow["usage"]["wall_ms"] < 1_000
+    assert slow["usage"]["wall_ms"] < 2_500  # of the server's 3,000
 
 
 def test_calls_are_refused_as_those_of_a_trigger(acme: Any) -> None:

@@ -229,3 +229,21 @@ def _until_begun(running: Any, number: int = 1) -> None:
     there = running.server._uvicorn.server_state.connections
     while number > sum(each._begun and each._in_headers for each in list(there)):
         assert is_alive(running, "127.0.0.2")
+
+
+def test_the_head_of_an_answer_does_not_wait_for_its_body(start: Any) -> None:
+    """An answer without end begins at once."""
+    running, received = start(), b""
+    with running.connect() as client:
+        client.sendall(b"GET /head HTTP/1.1\r\nhost: x\r\n\r\n")
+        while not received.endswith(b"\r\n\r\n"):
+            received += client.recv(1_000)
+
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b"content-length: 1\r\n" in received
+
+
+def test_the_answer_to_head_comes_before_what_is_said_of_the_next_request(start: Any) -> None:
+    answers = start().ask(b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n" + NO_HTTP)
+
+    assert [200, 400] == _statuses(answers)

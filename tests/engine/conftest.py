@@ -7,15 +7,21 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import uvloop
+from counting import Counting, counting
 from hostile import Client, networks_of_a_test
+from house import House, a_house
+from queueing import Place
 
-from engine.app import Engine, Hook, zygote_setting
+from engine.app import Engine, zygote_setting
 from engine.config import Config
 from engine.egress.network import Network
+from engine.hook import Hook
 from engine.points import point_named
 from engine.spawner import Spawner
 
@@ -97,6 +103,42 @@ def zygote_pid() -> Callable[[Engine], int]:
         return zygote._process.pid
 
     return find
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine() -> AsyncIterator[Engine]:
+    """One for the tests of a file that all run on one event loop; hooks have ten seconds."""
+    async with Engine(Config(workers=12, wall_ms=10_000)) as made:
+        yield made
+
+
+def _empty_database(request: pytest.FixtureRequest) -> str:
+    """Its address: of SQLite, unless the fixture is asked for with `postgres`."""
+    if getattr(request, "param", "sqlite") == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{request.getfixturevalue('tmp_path')}/store.db"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def house(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    """A store with tenants and their hooks over that engine, for one test."""
+    async with a_house(engine, tmp_path, _empty_database(request)) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(engine_thread: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """An empty database, and who runs queues over it."""
+    place = Place(engine_thread.wait, engine_thread.engine, _empty_database(request), tmp_path)
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def counter() -> Iterator[Counting]:
+    """Who hooks call."""
+    with counting() as server:
+        yield server
 
 
 @pytest.fixture

@@ -32,8 +32,7 @@ LOOPBACK = {"exceptions": ["127.0.0.0/8"]}
 class House:
     """`other`: a second store over the same database, as another process has it."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        url = f"sqlite:///{folder}/store.db"
+    def __init__(self, engine: Engine, folder: Path, url: str) -> None:
         self.store, self.other = Store(url), Store(url)
         for store in (self.store, self.other):
             store.open()
@@ -107,9 +106,9 @@ def draft_of_old(text: str, code: bytes = b"old") -> Draft:
 
 
 @contextlib.asynccontextmanager
-async def a_house(engine: Engine, folder: Path) -> AsyncIterator[House]:
-    """One for one test."""
-    house = House(engine, folder)
+async def a_house(engine: Engine, folder: Path, url: str | None = None) -> AsyncIterator[House]:
+    """One for one test; `folder` has its master key, and its database unless that is elsewhere."""
+    house = House(engine, folder, url or f"sqlite:///{folder}/store.db")
     try:
         yield house
     finally:

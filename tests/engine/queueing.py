@@ -43,8 +43,9 @@ class Node:
         vault = open_vault(self.store, place.folder / "master.key", None)
         standings = Standings(self.store, vault, place.checker, self.revisions)
         self.admission = Admission(config)
-        self.dispatcher = Dispatcher(place.engine, standings, Live())
-        self.queue = JobQueue(self.store, self.dispatcher, standings, self.admission, config)
+        self.live = Live()
+        self.dispatcher = Dispatcher(place.engine, standings, self.live)
+        self.queue = JobQueue(self.store, self.dispatcher, standings, self.admission, config, self.live)
 
     def die(self) -> None:
         """As a killed process: nothing is given back, nothing is written any more. On the engine's loop."""
@@ -151,3 +152,8 @@ def sample() -> bytes:
 def ids_of(run: tuple[Hook, ...]) -> tuple[str, ...]:
     """As an invocation names its hooks."""
     return tuple(hook.id for hook in run)
+
+
+async def call(function: Callable[[], T]) -> T:
+    """What it returns, on the engine's loop."""
+    return function()

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from engine.app import Engine, Hook, Limits, _with_source
+from engine.app import Engine, _with_source
 from engine.config import Config
 from engine.errors import BadArguments, BadInput, BadSource, EngineError, UnknownPoint
+from engine.hook import Hook, Limits
 from engine.outcome import Cause, Outcome, Step
 from engine.points import point_named
 from engine.turn import _checked
@@ -380,7 +381,7 @@ async def test_a_worker_that_dies_natively_is_crashed(
     assert (await engine.check(Hook(source, POINT, tenant="native"))).status == "ok"
     running = asyncio.create_task(run(source, tenant="native"))
     worker = await until(
-        lambda: next((each for each in engine.pool._leased if each.tenant == "native"), None), "a lease"
+        lambda: next((each for each in engine.pool._tenancies.leased if each.tenant == "native"), None), "a lease"
     )
     signal.pidfd_send_signal(worker.pidfd, number)
     outcome = await running
@@ -517,7 +518,7 @@ async def test_a_source_is_compiled_once_per_tenant(engine: Engine, run: Run) ->
     """A worker counts its jobs: the first run of a source takes a check and a run, each later one a run."""
     for count in (2, 3, 4):
         await run(OK, tenant="once")
-        jobs = sum(worker.jobs for worker in engine.pool._idle if worker.tenant == "once")
+        jobs = sum(worker.jobs for worker in engine.pool._tenancies.idle if worker.tenant == "once")
         assert count == jobs
 
 
@@ -525,7 +526,7 @@ async def test_callers_at_the_same_time_share_one_check(engine: Engine, run: Run
     """Eight first calls of one source: eight runs, one check."""
     await asyncio.gather(*(run(OK + "# shared\n", tenant="share") for _ in range(8)))
 
-    assert 9 == sum(worker.jobs for worker in engine.pool._idle if worker.tenant == "share")
+    assert 9 == sum(worker.jobs for worker in engine.pool._tenancies.idle if worker.tenant == "share")
 
 
 async def test_the_code_of_one_tenant_is_not_used_for_another(engine: Engine, run: Run) -> None:
@@ -534,7 +535,8 @@ async def test_the_code_of_one_tenant_is_not_used_for_another(engine: Engine, ru
     await run(OK, tenant="right")
 
     assert [2, 2] == [
-        sum(worker.jobs for worker in engine.pool._idle if worker.tenant == tenant) for tenant in ("left", "right")
+        sum(worker.jobs for worker in engine.pool._tenancies.idle if worker.tenant == tenant)
+        for tenant in ("left", "right")
     ]
 
 

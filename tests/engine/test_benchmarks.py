@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from engine.app import Engine, Hook
+from engine.app import Engine
 from engine.benchmarks import Figure, egress, language
 from engine.cli import bench
 from engine.config import Config
+from engine.hook import Hook
 
 LOOPS = language.texts().loops
 JUDGED = {"attribute reads", "item writes", "iteration", "calls", "loop-heavy hook"}

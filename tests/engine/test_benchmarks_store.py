@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.app import Compiled, Engine, Hook
+from engine.app import Compiled, Engine
 from engine.benchmarks import language, store
 from engine.compiler import fingerprint
 from engine.config import Config
+from engine.hook import Hook
 from tenants import hooks
 
 SMALL = 3  # tenants

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from engine.app import Engine, Hook
+from engine.app import Engine
 from engine.config import Config
 from engine.errors import BadInput
+from engine.hook import Hook
 from engine.outcome import Finding, Outcome
 from engine.turn import check_turn
 from sandbox import wire

@@ -8,14 +8,16 @@ import marshal
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
-from engine.app import Engine, Hook
+from engine.app import Engine
 from engine.checking import Checker, Rejected, egress_of, hook_of
 from engine.compiler import fingerprint
 from engine.config import Config
 from engine.errors import BadInput, BadSource, UnknownPoint
+from engine.hook import Hook
 from engine.points import point_named
 from tenants import hooks, register
 from tenants.errors import Missing
@@ -236,7 +238,8 @@ async def test_a_stored_hook_runs_under_its_tenants_settings(checker: Checker, a
     assert ("invocation", ("json",), {"json": ""}) == (made.mode, made.modules, made.dependencies)
     assert ({"KEY": "value"}, 3) == (made.secrets, made.egress.calls if made.egress else None)
     assert (
-        "tenant" == hook_of(tenant, dataclasses.replace(hook, mode="tenant"), Check(compiler="x", code=b"c"), {}).mode
+        "tenant"
+        == hook_of(tenant, msgspec.structs.replace(hook, mode="tenant"), Check(compiler="x", code=b"c"), {}).mode
     )
 
 

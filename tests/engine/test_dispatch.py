@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from house import POINT, House, a_house, draft_of_old, source
 
 from engine.app import Engine
@@ -28,18 +25,6 @@ QUEUED = "post-change-password"
 METADATA = 'cb(None, {"user": {"user_metadata": {"%s": 1}}})'
 SLEEP = "import time\ntime.sleep(30)\ncb()"
 HUNGRY = "x = [0] * (1 << 30)\ncb()"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine() -> AsyncIterator[Engine]:
-    async with Engine(Config(workers=12, wall_ms=10_000)) as made:
-        yield made
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def house(engine: Engine, tmp_path: Path) -> AsyncIterator[House]:
-    async with a_house(engine, tmp_path) as made:
-        yield made
 
 
 def read(raw: bytes | None) -> Any:
@@ -160,15 +145,12 @@ async def test_what_had_ended_well_before_the_rest_was_disabled_is_a_success(hou
 async def test_one_deadline_goes_through_all_hooks(house: House) -> None:
     """The second one has what the first one left."""
     acme = house.tenant()
-    await house.hook(acme, "import time\ntime.sleep(0.4)\ncb()", name="a", order=1)
+    await house.hook(acme, "import time\ntime.sleep(1.5)\ncb()", name="a", order=1)
     await house.hook(acme, SLEEP, name="b", order=2)
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
-    ended = await house.run(acme, within_s=1.0)
+    ended = await house.run(acme, within_s=4.0)
 
     assert (["ok", "timeout"], "TimeoutError") == (statuses(ended), read(ended.error)["name"])
-    assert ended.runs[1].outcome.usage.wall_ms < 700
-    assert loop.time() - begun < 5
+    assert ended.runs[1].outcome.usage.wall_ms < 3_900  # at most 2,500, and what a busy machine adds
 
 
 async def test_when_no_time_is_left_the_hook_is_not_begun(house: House) -> None:
@@ -184,7 +166,7 @@ async def test_who_hangs_up_frees_the_worker_at_once(house: House, until: Any) -
     acme = house.tenant()
     await house.hook(acme, SLEEP)
     running = asyncio.create_task(house.run(acme))
-    worker = await until(lambda: next(iter(house.engine.pool._leased), None), "a lease")
+    worker = await until(lambda: next(iter(house.engine.pool._tenancies.leased), None), "a lease")
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -287,10 +269,17 @@ async def test_a_success_ends_with_a_mark_too(house: House) -> None:
     assert ("end", "success", "", None) == (end.kind, *(end.event[name] for name in ("status", "message", "hook")))
 
 
-async def test_what_waited_for_a_worker_is_told_apart(house: House) -> None:
-    acme = house.tenant()
-    await house.hook(acme, "cb()")
-    ended = await house.run(acme)
+async def test_the_wait_for_a_worker_is_told_apart(tmp_path: Path, until: Any) -> None:
+    """The only worker is at work for as long as the test says."""
+    async with Engine(Config(workers=1, reserve=1, wall_ms=60_000)) as engine, a_house(engine, tmp_path) as house:
+        acme, loop = house.tenant(), asyncio.get_running_loop()
+        await house.hook(acme, "cb()")
+        async with engine.pool.lease(acme.id, reuse=True):
+            running = asyncio.create_task(house.run(acme))
+            await until(lambda: engine.pool.counts()["waiting"], "a caller that waits")
+            seen = loop.time()
+            await until(lambda: loop.time() - seen > 0.5, "half a second")
+        (run,) = (await running).runs
 
-    assert 0 < ended.runs[0].lease_ms < 10_000
-    assert dataclasses.asdict(ended.runs[0])["lease_ms"] == ended.runs[0].lease_ms
+    assert run.lease_ms > 500
+    assert run.outcome.usage.wall_ms < run.lease_ms

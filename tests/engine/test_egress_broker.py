@@ -11,6 +11,7 @@ from engine.egress.broker import Broker
 from engine.egress.policy import EgressPolicy
 from engine.egress.refusals import RULES, Refused, Unanswered
 from engine.egress.transport import Request, Response, Timings
+from engine.mask import Mask
 from sandbox import wire
 
 HELLO = Response(status=200, reason="OK", headers=(("X", "1"),), body=b"hello", received_bytes=5)
@@ -158,7 +159,7 @@ async def test_a_call_that_is_cancelled_is_recorded_as_abandoned() -> None:
 
 async def test_secrets_are_masked_in_the_record_alone() -> None:
     transport = Answering()
-    broker = Broker(EgressPolicy(), lambda: transport, ["hush-hush"])
+    broker = Broker(EgressPolicy(), lambda: transport, Mask(["hush-hush"]))
     await broker.answer(call("https://api.example.com/hush-hush"), FAR)
 
     assert "https://api.example.com/hush-hush" == transport.asked[0].url

@@ -450,7 +450,7 @@ async def test_what_a_broker_has_kept_is_answered_again_by_it() -> None:
     )
 
     async def answers(transport: Recorded) -> tuple[list[wire.Answer], list[Exchange]]:
-        broker = Broker(policy, lambda: transport, [secret])
+        broker = Broker(policy, lambda: transport, Mask([secret]))
         end = asyncio.get_running_loop().time() + 10
         return [await broker.answer(call, end) for call in calls], broker.exchanges
 

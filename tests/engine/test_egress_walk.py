@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from hostile import Authority, Peer, ok, once, replying, serving
 
-from engine.app import Engine, Hook, Limits
+from engine.app import Engine
 from engine.config import Config
 from engine.egress.policy import EgressPolicy
+from engine.hook import Hook, Limits
 from engine.outcome import Outcome
 
 OPEN = EgressPolicy(exceptions=("127.0.0.1",))

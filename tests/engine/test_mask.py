@@ -13,9 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.app import Engine, Hook
+from engine.app import Engine
 from engine.config import Config
-from engine.mask import MASK, Mask, masked
+from engine.hook import Hook
+from engine.mask import MASK, Mask, _written, masked, storable_error, storable_result
 from engine.outcome import Cause, LogEvent, Outcome
 
 SECRET = "s3cr/t key+ü&<é'>"
@@ -160,6 +161,27 @@ def test_json_stays_json_with_its_fields(value: Any) -> None:
     assert ({"hush", "b"}, "a *** b") == (set(found), found["b"])
 
 
+@settings(deadline=None)
+@given(
+    texts=st.lists(st.lists(st.sampled_from(["h\u00fc/sh", "hu", "sh", "\u00fc", '"', "\\", "/", "12"])).map("".join)),
+    ascii_=st.booleans(),
+    slashes=st.sampled_from(["/", "\\/"]),
+)
+def test_a_secret_in_json_is_masked_however_the_json_is_written(
+    *, texts: list[str], ascii_: bool, slashes: str
+) -> None:
+    mask = Mask(["h\u00fc/sh"])
+    raw = json.dumps([*texts, 12], ensure_ascii=ascii_).replace("/", slashes).encode()
+
+    assert [*map(mask.text, texts), 12] == json.loads(mask.json(raw))
+
+
+@settings(deadline=None)
+@given(value=st.text("abXY019_.~-", min_size=1))
+def test_what_is_written_alike_everywhere_has_no_other_form(value: str) -> None:
+    assert {value} == set(_written(value, value.encode()))
+
+
 def test_deep_json_is_masked_too() -> None:
     deep = b"[" * 900 + b'"hush"' + b"]" * 900
 
@@ -192,6 +214,57 @@ def test_all_that_an_outcome_tells_is_masked_but_for_the_result() -> None:
         found.causes[0].message,
         bytes(found.result),
     )
+
+
+def test_a_result_that_is_too_long_is_masked_whole() -> None:
+    assert b'"***"' == bytes(storable_result(msgspec.Raw(b'"' + b"x" * 20_000 + b'"'), Mask(["hush"])))
+
+
+def test_a_long_error_is_masked_as_one_text() -> None:
+    error = {"name": "Hushed", "message": "no hush", "hush": ["x" * 99] * 300}
+    found = json.loads(bytes(storable_error(msgspec.Raw(msgspec.json.encode(error)), Mask(["hush"]))))
+
+    assert {"name": "Hushed", "message": "no ***", "***": ["x" * 99] * 300} == found
+
+
+@pytest.mark.parametrize(("filler", "secret"), [(70_000, "hush"), (17_000, '"},{"')])
+def test_of_an_error_that_cannot_be_masked_name_and_message_are_left(filler: int, secret: str) -> None:
+    error = {"name": "QuotaError", "message": f"no {secret}", "all": [{"a": "b"}, {"c": "d"}], "long": "x" * filler}
+    raw = json.dumps(error, separators=(",", ":")).encode()
+    found = json.loads(bytes(storable_error(msgspec.Raw(raw), Mask([secret]))))
+
+    assert {"name": "QuotaError", "message": "no ***"} == found
+
+
+def test_of_a_long_error_that_is_no_object_nothing_is_left() -> None:
+    assert b'"***"' == bytes(storable_error(msgspec.Raw(b'"' + b"x" * 70_000 + b'"'), Mask(["hush"])))
+
+
+def test_a_message_that_is_cut_ends_in_no_beginning_of_a_secret() -> None:
+    error = {"name": 7, "message": "x" * 16_382 + "hush-hush" + "y" * 70_000}
+    found = json.loads(bytes(storable_error(msgspec.Raw(msgspec.json.encode(error)), Mask(["hush-hush"]))))
+
+    assert {"message"} == set(found)
+    assert "h" not in found["message"]
+    assert 16_000 < len(found["message"]) <= 16_384
+
+
+@settings(deadline=None)
+@given(
+    name=st.none() | st.text() | st.integers(),
+    message=st.text() | st.lists(st.text()),
+    more=st.dictionaries(st.text(), st.text()),
+    filler=st.sampled_from([0, 5_000, 17_000, 70_000]),
+)
+def test_whatever_an_error_is_it_is_stored_as_json_without_the_secret(
+    name: Any, message: Any, more: dict[str, str], filler: int
+) -> None:
+    secret = "hush-hush"
+    error = more | {"name": name, "message": message, secret: f"a {secret} b", "long": "x" * filler}
+    stored = bytes(storable_error(msgspec.Raw(msgspec.json.encode(error)), Mask([secret])))
+
+    assert isinstance(json.loads(stored), dict)
+    assert secret.encode() not in stored
 
 
 async def test_a_hook_that_tells_its_secret_tells_a_mask(sample: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from engine import points
-from engine.app import Hook
 from engine.errors import BadArguments, UnknownPoint
+from engine.hook import Hook
 from engine.outcome import Outcome
 from engine.points import Point, all_points, point_named
 from engine.points.faults import faults_of

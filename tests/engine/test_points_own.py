@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import answers
-from engine.app import Hook
 from engine.errors import BadConfig, UnknownPoint
+from engine.hook import Hook
 from engine.outcome import Outcome
 from engine.points import all_points, load_points, point_named
 from engine.points.faults import faults_of

@@ -71,6 +71,61 @@ async def test_the_reserve_is_filled_with_blank_workers(until: Any) -> None:
         assert {"reserve": 3, "idle": 1, "leased": 0, "starting": 0, "waiting": 0} == pool.counts()
 
 
+async def test_the_reserve_is_kept_though_idle_workers_have_every_place(until: Any) -> None:
+    """Whoever calls for the first time finds a blank worker; the tenant that has not called for longest makes room."""
+    async with pool_of(workers=4, reserve=1) as pool:
+        idle = [await use(pool, tenant) for tenant in ("oldest", "older", "old")]
+        await is_full(pool, until, 1)
+        await use(pool, "new")
+        await is_full(pool, until, 1)
+
+        assert [True, False, False] == [worker.gone for worker in idle]
+        assert {"reserve": 1, "idle": 3, "leased": 0, "starting": 0, "waiting": 0} == pool.counts()
+
+
+async def test_workers_that_were_used_just_now_make_no_room_for_the_reserve(until: Any) -> None:
+    async with pool_of(workers=4, reserve=1) as pool:
+        warm = []
+        for tenant in "abc":
+            await is_full(pool, until, 1)
+            warm.append(await use(pool, tenant))
+        await is_full(pool, until, 1)
+        for worker in warm:
+            worker.used = time.monotonic()
+        warm.append(await use(pool, "d"))
+
+        assert [False] * 4 == [worker.gone for worker in warm]
+        assert {"reserve": 0, "starting": 0} == {name: pool.counts()[name] for name in ("reserve", "starting")}
+
+
+@pytest.mark.parametrize("size", [{"workers": 1, "reserve": 1}, {"workers": 4}])
+async def test_the_only_worker_of_the_only_tenant_stays(until: Any, size: dict[str, int]) -> None:
+    """However long it has been idle, and though the reserve has no room."""
+    async with pool_of(**size) as pool:
+        worker = await use(pool, "acme")
+        worker.used -= 60
+        pool._settle()
+        await until(lambda: not pool.counts()["starting"], "rest")
+        pool._settle()
+
+        assert worker is await use(pool, "acme")
+
+
+async def test_nobody_makes_room_while_there_is_a_blank_worker(until: Any) -> None:
+    """As many tenants as there are places but one stay warm."""
+    async with pool_of(workers=12, reserve=4) as pool:
+        warm = []
+        for tenant in range(11):
+            warm.append(await use(pool, f"t{tenant}"))
+            await until(lambda: not pool.counts()["starting"], "rest")
+        for worker in warm:
+            worker.used -= 60
+        pool._settle()
+
+        assert [False] * 11 == [worker.gone for worker in warm]
+        assert 1 == pool.counts()["reserve"]
+
+
 async def test_a_worker_serves_one_tenant_ever(until: Any) -> None:
     """Whatever the order of callers, and under eviction too."""
     seen: dict[Worker, set[str]] = {}
@@ -152,13 +207,13 @@ async def test_a_worker_that_has_grown_is_replaced(hook: Any, sample: Any) -> No
     async with Engine(Config(worker_growth_bytes=16 << 20)) as engine:
         small, large = hook("cb()"), hook("x = 'a' * (48 << 20)\ncb()")
         await engine.run(small, sample)
-        first = engine.pool._idle[0]
+        first = engine.pool._tenancies.idle[0]
         await engine.run(small, sample)
-        assert [first] == engine.pool._idle
+        assert [first] == engine.pool._tenancies.idle
 
         assert "ok" == (await engine.run(large, sample)).status
         assert first.gone
-        assert [] == engine.pool._idle
+        assert [] == engine.pool._tenancies.idle
 
 
 async def test_a_full_queue_refuses_at_once(until: Any) -> None:
@@ -311,7 +366,7 @@ async def test_the_longest_idle_worker_makes_room(until: Any) -> None:
 
 async def test_an_own_idle_worker_makes_room_for_a_job_that_must_not_use_it() -> None:
     """A tenant at its bound by idle workers alone is not made to wait for nothing."""
-    async with pool_of(workers=4, reserve=0, workers_per_tenant=1, wait_ms=3_000) as pool:
+    async with pool_of(workers=4, reserve=0, workers_per_tenant=1, wait_ms=800) as pool:
         idle = await use(pool, "acme")
         fresh = await use(pool, "acme", reuse=False)
 
@@ -357,17 +412,19 @@ async def test_a_waiter_cancelled_just_before_a_worker_is_free_does_not_take_it(
 async def test_a_waiter_cancelled_just_after_a_worker_was_given_gives_it_back(until: Any) -> None:
     """The worker was the caller's for no time at all, and is nobody's afterwards."""
     async with pool_of(workers=1, reserve=0, wait_ms=600_000) as pool:
-        holder = Holder(pool, "acme")
-        worker = await until(lambda: holder.worker, "a lease")
+        await use(pool, "acme")
+        worker = pool.take_at_once("acme", reuse=True)
+        assert worker is not None
         leaver = Holder(pool, "acme")
         await until(lambda: pool.counts()["waiting"] == 1, "one who waits")
-        given = pool._waiters.firsts()[0].given
-        given.add_done_callback(lambda _: leaver.task.cancel())
-        await holder.end()
+        pool.give_back(worker, reuse=True)
+        leased = pool.counts()["leased"]
+        leaver.task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await leaver.task
 
-        assert [worker] == pool._idle
+        assert 1 == leased
+        assert [worker] == pool._tenancies.idle
         assert 0 == pool.counts()["leased"]
 
 
@@ -376,7 +433,7 @@ async def test_a_caller_who_is_cancelled_ends_the_worker(until: Any, hook: Any, 
     async with Engine(Config(reserve=1)) as engine:
         await engine.check(hook(LONG))
         running = asyncio.create_task(engine.run(hook(LONG), sample))
-        worker = await until(lambda: next(iter(engine.pool._leased), None), "a lease")
+        worker = await until(lambda: next(iter(engine.pool._tenancies.leased), None), "a lease")
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -445,7 +502,7 @@ async def test_a_drain_ends_what_does_not_end_in_time(until: Any, hook: Any, sam
         long = hook("import time\ntime.sleep(300)\ncb()")
         await engine.check(long)
         running = asyncio.create_task(engine.run(long, sample))
-        worker = await until(lambda: next(iter(engine.pool._leased), None), "a lease")
+        worker = await until(lambda: next(iter(engine.pool._tenancies.leased), None), "a lease")
     (end,) = await asyncio.gather(running, return_exceptions=True)
 
     assert worker.gone
@@ -460,12 +517,12 @@ async def test_an_idle_worker_killed_from_outside_is_replaced(until: Any, hook: 
     """The next job of its tenant gets another one and notices nothing."""
     async with Engine(Config()) as engine:
         await engine.run(hook("cb()"), sample)
-        worker = engine.pool._idle[0]
+        worker = engine.pool._tenancies.idle[0]
         signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
         await until(lambda: worker.gone, "the end of the worker")
 
         assert "ok" == (await engine.run(hook("cb()"), sample)).status
-        assert [worker] != engine.pool._idle
+        assert [worker] != engine.pool._tenancies.idle
 
 
 async def test_a_blank_worker_killed_from_outside_is_replaced(until: Any, hook: Any, sample: Any) -> None:
@@ -486,7 +543,7 @@ async def test_a_dead_zygote_is_replaced_at_the_next_run(until: Any, hook: Any, 
     async with Engine(Config()) as engine:
         await engine.run(hook("cb()"), sample)
         dead = zygote_pid(engine)
-        workers = [*engine.pool._idle, *engine.pool._reserve]
+        workers = [*engine.pool._tenancies.idle, *engine.pool._reserve]
         os.kill(dead, signal.SIGKILL)
         await until(lambda: all(worker.gone for worker in workers), "the end of its workers")
 

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from counting import Counting, counting
-from queueing import POINT, Place, sample
+from counting import Counting
+from queueing import POINT, Place, call, sample
 
 from engine.dispatch import Dispatcher
 from engine.errors import Refusal
@@ -23,21 +18,6 @@ from tenants.records import Retry
 
 ASK = 'requests.get("{url}/{name}")\ncb()'
 SOON = {"first_ms": 1, "most_ms": 2}  # between two attempts
-
-
-@pytest.fixture
-def place(engine_thread: Any, tmp_path: Path) -> Iterator[Place]:
-    """An empty database."""
-    place = Place(engine_thread.wait, engine_thread.engine, f"sqlite:///{tmp_path}/store.db", tmp_path)
-    yield place
-    place.close()
-
-
-@pytest.fixture(scope="module")
-def counter() -> Iterator[Counting]:
-    """Who hooks call."""
-    with counting() as server:
-        yield server
 
 
 def test_what_is_acknowledged_is_run_and_recorded(place: Place) -> None:
@@ -158,7 +138,7 @@ def test_a_key_is_known_when_no_hook_is_enabled_any_more(place: Place) -> None:
     new = place.enqueue(node, acme, key="order-8")
 
     assert first == place.enqueue(node, acme, key="order-7")
-    assert 1 == node.queue.stats()["enqueued"]
+    assert [first] == [each.id for each in place.store.read(acme.id, executions.page).result(60)]
     with pytest.raises(Missing):
         place.execution(acme, new)
 
@@ -167,7 +147,7 @@ def test_calls_of_a_hook_that_is_left_alone_wait_for_as_long_as_it_is(place: Pla
     node, acme = place.node(), place.tenant()
     hook = place.hook(acme, "cb()")
     for _ in range(9):
-        place.wait(_call(lambda: _crash(node.dispatcher, (acme.id, hook.id, 1))))
+        place.wait(call(lambda: _crash(node.dispatcher, (acme.id, hook.id, 1))))
     execution_id = place.enqueue(node, acme, hook)
     place.until(lambda: place.execution(acme, execution_id).fencing_token)
     place.until(lambda: place.execution(acme, execution_id).status == "queued")
@@ -200,186 +180,18 @@ def test_a_tenant_has_as_many_in_the_queue_as_it_may(place: Place) -> None:
     assert place.enqueue(node, globex, place.hook(globex, "cb()"))
 
 
-def test_what_a_dead_engine_had_is_taken_over_and_its_end_counts_no_more(place: Place, counter: Counting) -> None:
-    acme = place.tenant()
-    hook = place.hook(acme, ASK.format(url=counter.url, name="slow"))
-    counter.hold("slow")
-    paused = place.node(lease_ms=500)
-    execution_id = place.enqueue(paused, acme, hook)
-    counter.wait_for("slow")
-    place.wait(_call(paused.stop_beating))
-    other = place.node(lease_ms=500)
-    counter.wait_for("slow", 2)
-    counter.let_go("slow")
-    execution = place.ended(acme, execution_id)
-    place.until(lambda: paused.queue.stats()["running"] == 0)
-
-    assert ("success", 2, 2) == (execution.status, execution.attempt, execution.fencing_token)
-    assert (0, 1) == (paused.queue.stats()["ended"], paused.queue.stats()["refused"])
-    assert (1, 0) == (other.queue.stats()["ended"], other.queue.stats()["refused"])
-    assert execution == place.execution(acme, execution_id)
-
-
-def test_a_job_whose_lease_was_lost_is_ended(place: Place, counter: Counting) -> None:
-    acme = place.tenant()
-    hook = place.hook(acme, ASK.format(url=counter.url, name="lost"))
-    counter.hold("lost")
-    node = place.node(lease_ms=500)
-    execution_id = place.enqueue(node, acme, hook)
-    counter.wait_for("lost")
-    running = place.execution(acme, execution_id)
-    place.store.write_all(_steal, acme.id, running.id).result(60)
-    place.until(lambda: node.queue.stats()["lost"] == 1)
-    place.until(lambda: node.queue.stats()["running"] == 0)
-    counter.let_go("lost")
-
-    assert (0, 0) == (node.queue.stats()["ended"], node.queue.stats()["refused"])
-
-
-def test_a_lease_is_kept_while_the_job_runs(place: Place, counter: Counting) -> None:
-    acme = place.tenant()
-    hook = place.hook(acme, ASK.format(url=counter.url, name="long"))
-    counter.hold("long")
-    node, other = place.node(lease_ms=500), place.node(lease_ms=500)
-    execution_id = place.enqueue(node, acme, hook)
-    counter.wait_for("long")
-    first = place.execution(acme, execution_id).lease_until_ms
-    assert first is not None
-    place.until(lambda: (place.execution(acme, execution_id).lease_until_ms or 0) > first + 1_000)
-    counter.let_go("long")
-    execution = place.ended(acme, execution_id)
-
-    assert ("success", 1) == (execution.status, execution.attempt)
-    assert 1 == counter.seen["long"]
-    assert 1 == node.queue.stats()["ended"] + other.queue.stats()["ended"]
-
-
-def test_draining_waits_for_what_runs(place: Place, counter: Counting) -> None:
-    node, acme = place.node(), place.tenant()
-    hook = place.hook(acme, ASK.format(url=counter.url, name="draining"))
-    counter.hold("draining")
-    execution_id = place.enqueue(node, acme, hook)
-    counter.wait_for("draining")
-    counter.let_go("draining")
-    place.wait(node.queue.drain(60))
-
-    assert ("success", 1) == (place.execution(acme, execution_id).status, place.execution(acme, execution_id).attempt)
-
-
-def test_draining_gives_back_what_does_not_end_in_time(place: Place, counter: Counting) -> None:
-    node, acme = place.node(), place.tenant()
-    hook = place.hook(acme, ASK.format(url=counter.url, name="given-back"))
-    counter.hold("given-back")
-    execution_id = place.enqueue(node, acme, hook)
-    counter.wait_for("given-back")
-    place.wait(node.queue.drain(0.01))
-    given_back = place.execution(acme, execution_id)
-    counter.let_go("given-back")
-    place.node()
-    execution = place.ended(acme, execution_id)
-
-    assert ("queued", 0) == (given_back.status, given_back.attempt)
-    assert ("success", 1) == (execution.status, execution.attempt)
-
-
-def test_a_second_word_ends_the_draining(place: Place, counter: Counting) -> None:
-    node, acme = place.node(), place.tenant()
-    hook = place.hook(acme, ASK.format(url=counter.url, name="hurried"))
-    counter.hold("hurried")
-    execution_id = place.enqueue(node, acme, hook)
-    counter.wait_for("hurried")
-    place.wait(_call(node.queue.hurry))
-    place.wait(node.queue.drain(1_000))
-    counter.let_go("hurried")
-
-    assert "queued" == place.execution(acme, execution_id).status
-
-
-def test_a_queue_that_rests_takes_in_and_begins_nothing(place: Place) -> None:
-    node, acme = place.node(), place.tenant()
-    hook = place.hook(acme, "cb()")
-    place.wait(_call(node.queue.rest))
-    execution_id = place.enqueue(node, acme, hook)
-    place.wait(node.queue.drain(60))
-
-    assert ("queued", 0) == (place.execution(acme, execution_id).status, place.execution(acme, execution_id).attempt)
-
-
-def test_an_invocation_whose_worker_was_killed_runs_again(place: Place, counter: Counting) -> None:
-    node, acme = place.node(), place.tenant()
-    hook = place.hook(acme, ASK.format(url=counter.url, name="killed"))
-    counter.hold("killed")
-    execution_id = place.enqueue(node, acme, hook)
-    counter.wait_for("killed")
-    place.wait(_call(lambda: _kill_worker_of(place, acme.id)))
-    counter.let_go("killed")
-    execution = place.ended(acme, execution_id)
-
-    assert ("success", 2) == (execution.status, execution.attempt)
-    assert 2 == counter.seen["killed"]
-
-
-def test_one_whose_workers_always_die_is_dead_in_the_end(place: Place, counter: Counting) -> None:
-    node, acme = place.node(most_attempts=2), place.tenant()
-    hook = place.hook(acme, ASK.format(url=counter.url, name="deadly"))
-    counter.hold("deadly")
-    execution_id = place.enqueue(node, acme, hook)
-    for times in (1, 2):
-        counter.wait_for("deadly", times)
-        place.wait(_call(lambda: _kill_worker_of(place, acme.id)))
-    execution = place.ended(acme, execution_id)
-    counter.let_go("deadly")
-
-    assert ("dead", 2) == (execution.status, execution.attempt)
-    assert ["fcph"] == [event.type for event in place.log(acme)]
-
-
-def test_an_invocation_whose_zygote_was_killed_runs_again(
-    place: Place, counter: Counting, zygote_pid: Callable[[Any], int]
-) -> None:
-    node, acme = place.node(), place.tenant()
-    hook = place.hook(acme, ASK.format(url=counter.url, name="zygote"))
-    counter.hold("zygote")
-    execution_id = place.enqueue(node, acme, hook)
-    counter.wait_for("zygote")
-    os.kill(zygote_pid(place.engine), signal.SIGKILL)
-    counter.wait_for("zygote", 2)
-    counter.let_go("zygote")
-    execution = place.ended(acme, execution_id)
-
-    assert ("success", 2) == (execution.status, execution.attempt)
-    assert 2 == counter.seen["zygote"]
-
-
-def test_one_that_every_engine_died_with_is_dead_and_its_tenant_is_told(place: Place) -> None:
-    acme = place.tenant()
-    node = place.node(open=False)
-    execution_id = place.enqueue(node, acme, place.hook(acme, "cb()"))
-    for number in range(2):
-        claims = place.store.write_all(
-            executions.claim,
-            now_ms=place.execution(acme, execution_id).run_at_ms + number,
-            lease_ms=0,
-            most_attempts=2,
-            room={acme.id: 9},
-            most=9,
-            after="",
-        ).result(60)
-        assert [execution_id] == [execution.id for _, execution in claims.starts]
-    place.node(most_attempts=2)
-    execution = place.ended(acme, execution_id)
-    (event,) = place.log(acme)
-
-    assert ("dead", 2) == (execution.status, execution.attempt)
-    assert "its engine was lost" in execution.outcome["message"]
-    assert ("fcph", "platform_error") == (event.type, event.details["error_class"])
-
-
 def test_a_point_that_is_there_no_more_is_a_dead_end(place: Place) -> None:
     node, acme = place.node(), place.tenant()
+    follower = place.wait(call(lambda: node.live.follow(acme.id)))
     taken_away = dataclasses.replace(point_named(POINT), id="taken-away")
     execution = place.ended(acme, place.enqueue(node, acme, place.hook(acme, "cb()"), point=taken_away))
+    told = place.wait(anext(follower)).event
 
+    assert (execution.id, "error", execution.outcome["message"]) == (
+        told["execution_id"],
+        told["status"],
+        told["message"],
+    )
     assert "dead" == execution.status
     assert "taken-away" in execution.outcome["message"]
 
@@ -408,26 +220,6 @@ def test_a_long_queue_of_one_tenant_is_no_wait_for_another(place: Place) -> None
     assert ["success"] * 300 == [each.status for each in slow]
     assert (301, 0, 0) == tuple(node.queue.stats()[name] for name in ("ended", "refused", "lost"))
     assert (quick.started_ms or 0) <= sorted(each.started_ms or 0 for each in slow)[150]
-
-
-def _steal(everything: Any, tenant_id: str, execution_id: str) -> None:
-    """Another engine has it now, and holds it for long."""
-    far = 1 << 50
-    values = {"fencing_token": 77, "lease_until_ms": far, "due_ms": far}
-    table = executions._ALL
-    mine = (table.c.tenant_id == tenant_id, table.c.execution_id == execution_id)
-    everything.execute(everything.update(table).where(*mine).values(**values))
-
-
-def _kill_worker_of(place: Place, tenant_id: str) -> None:
-    for worker in place.engine.pool._leased:
-        if worker.tenant == tenant_id:
-            signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
-
-
-async def _call(function: Callable[[], Any]) -> Any:
-    """On the engine's loop."""
-    return function()
 
 
 def _crash(dispatcher: Dispatcher, key: tuple[str, str, int]) -> None:

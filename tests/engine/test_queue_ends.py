@@ -9,14 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.invocation import Ended, HookRun
-from engine.outcome import Outcome, Usage
+from engine.outcome import Outcome
 from engine.queue.ends import failures_of, passed_over, pause_ms, verdict, verdict_of_loss
 from tenants.records import Execution, Retry, RetryOn
 
 OWN_ENDS = get_args(RetryOn)
-RAN = Usage(wall_ms=3.0, cpu_ms=1.0, peak_bytes=1 << 20)
-DIED = Usage(wall_ms=3.0, cpu_ms=0.0, peak_bytes=0)
-NOT_BEGUN = Usage(wall_ms=0.0, cpu_ms=0.0, peak_bytes=0)
 
 retries = st.builds(
     Retry,
@@ -33,10 +30,10 @@ def begun(**fields: Any) -> Execution:
     return Execution(arguments="{}", status="running", run_at_ms=0, created_ms=0, **given_ | fields)
 
 
-def ended(status: str, usage: Usage = RAN, *, position: int = 0, left_alone_ms: int = 0) -> Ended:
+def ended(status: str, *, position: int = 0, **told: Any) -> Ended:
     """An attempt that ended so in its only hook."""
-    outcome = Outcome(status=status, message="why", usage=usage)  # type: ignore[arg-type]
-    run = HookRun(hook_id="h", name="it", version=1, lease_ms=0.1, outcome=outcome, left_alone_ms=left_alone_ms)
+    outcome = Outcome(status=status, message="why")  # type: ignore[arg-type]
+    run = HookRun(hook_id="h", name="it", version=1, lease_ms=0.1, outcome=outcome, **told)
     error = None if status == "ok" else b'{"message":"why"}'
     return Ended(id="01", runs=(run,), position=position, response=b"null", error=error)
 
@@ -65,22 +62,32 @@ def test_a_hook_that_always_fails_is_run_as_often_as_its_retry_says(retry: Retry
 @given(retry=retries, most=st.integers(1, 9), status=st.sampled_from(["crashed", "out_of_memory"]))
 def test_a_worker_that_died_is_made_up_for_whatever_the_retry_says(retry: Retry, most: int, status: str) -> None:
     starts, execution = 1, begun()
-    while (decided := verdict(execution, ended(status, DIED), retry, most)).status == "queued":
+    while (decided := verdict(execution, ended(status, lost=True), retry, most)).status == "queued":
         starts += 1
         execution = begun(attempt=starts, outcome={"failures": decided.failures})
 
     assert (most, "dead") == (starts, decided.status)
 
 
+@pytest.mark.parametrize("status", ["crashed", "out_of_memory"])
+def test_a_crash_that_the_worker_told_of_itself_is_the_hooks_own(status: str) -> None:
+    """However little it says it used: what a hook does to its worker's word gains it no run."""
+    assert "error" == verdict(begun(), ended(status), Retry(), 5).status
+
+
+def test_a_worker_that_was_killed_at_the_deadline_is_no_lost_one() -> None:
+    assert "error" == verdict(begun(), ended("timeout", lost=True), Retry(), 5).status
+
+
 def test_a_hook_that_is_left_alone_is_looked_at_when_that_is_over() -> None:
-    passed = ended("crashed", NOT_BEGUN, left_alone_ms=40_000)
+    passed = ended("crashed", left_alone_ms=40_000)
 
     assert 40_000 < verdict(begun(), passed, Retry(), 5).again_in_ms <= 41_000
 
 
 @pytest.mark.parametrize("attempt", [1, 7, 1_000])
 def test_a_hook_that_is_left_alone_for_a_while_is_waited_for_and_nothing_is_counted(attempt: int) -> None:
-    decided = verdict(begun(attempt=attempt, outcome={"failures": 4}), ended("crashed", NOT_BEGUN), Retry(), 5)
+    decided = verdict(begun(attempt=attempt, outcome={"failures": 4}), ended("crashed", left_alone_ms=0), Retry(), 5)
 
     assert ("queued", False, 4 if attempt > 1 else 0) == (decided.status, decided.counted, decided.failures)
     assert decided.again_in_ms > 0

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
 from queueing import Place
 
 from tenants.records import Retry
 
 SOON = {"first_ms": 1, "most_ms": 2}  # between two attempts
-
-
-@pytest.fixture
-def place(engine_thread: Any, tmp_path: Path) -> Iterator[Place]:
-    """An empty database."""
-    place = Place(engine_thread.wait, engine_thread.engine, f"sqlite:///{tmp_path}/store.db", tmp_path)
-    yield place
-    place.close()
 
 
 def test_a_secret_that_a_hook_answers_never_lies_in_the_database(place: Place) -> None:
@@ -48,3 +35,15 @@ def test_of_what_has_ended_well_no_answer_is_kept(place: Place) -> None:
     assert ("success", "null") == (execution.status, execution.response)
     assert None is execution.outcome["hooks"][0]["outcome"]["result"]
     assert "hunter" not in str(execution)
+
+
+def test_a_secret_that_names_a_field_of_an_error_never_lies_in_the_database(place: Place) -> None:
+    node, acme = place.node(), place.tenant()
+    hook = place.hook(acme, 'cb({"message": "no", context.webtask.secrets.KEY: {context.webtask.secrets.KEY: 1}})')
+    place.secret(acme, hook, "KEY", "hunter-2-hunter")
+    execution = place.ended(acme, place.enqueue(node, acme, hook))
+    (run,) = execution.outcome["hooks"]
+
+    assert ("error", "no") == (execution.status, execution.outcome["message"])
+    assert {"message", "***"} <= set(run["outcome"]["error"])
+    assert "hunter" not in str((execution, place.log(acme)))

@@ -16,7 +16,8 @@ from engine.errors import SandboxFailed
 _WATCH = '''
 import asyncio, json, os, signal, sys
 from pathlib import Path
-from engine.app import Engine, Hook, zygote_setting
+from engine.app import Engine, zygote_setting
+from engine.hook import Hook
 from engine.config import Config
 from engine.spawner import Spawner
 
@@ -76,7 +77,7 @@ def test_a_worker_killed_from_outside_leaves_no_descriptor() -> None:
     async def act():
         async with Engine(Config()) as engine:
             await engine.run(HOOK, SAMPLE)
-            worker = engine.pool._idle[0]
+            worker = engine.pool._tenancies.idle[0]
             signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
             await until(lambda: worker.gone)
     """)

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from house import LOOPBACK, POINT, House, a_house, draft_of_old, source
+from house import LOOPBACK, POINT, House, draft_of_old, source
 
-from engine.app import Engine
-from engine.config import Config
 from tenants import hooks, register
 from tenants.errors import Missing
 from tenants.records import Settings
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.parametrize("house", ["sqlite", "postgres"], indirect=True),
+]
 
 OTHER_POINT = "post-change-password"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine() -> AsyncIterator[Engine]:
-    async with Engine(Config(workers=12, wall_ms=10_000)) as made:
-        yield made
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def house(engine: Engine, tmp_path: Path) -> AsyncIterator[House]:
-    async with a_house(engine, tmp_path) as made:
-        yield made
 
 
 async def names(house: House, tenant_id: str, trigger_id: str = POINT) -> list[str]:

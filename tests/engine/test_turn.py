@@ -170,6 +170,18 @@ async def test_a_worker_that_exits_by_itself_has_crashed(peer: Peer) -> None:
     outcome = await turn
 
     assert ("crashed", True) == (outcome.status, "signal 15" in outcome.message)
+    assert peer.worker.lost
+
+
+@pytest.mark.parametrize("status", ["out_of_memory", "timeout", "raised"])
+async def test_a_worker_that_tells_an_end_is_no_lost_one_whatever_it_says_of_its_memory(
+    peer: Peer, status: wire.Status
+) -> None:
+    turn = asyncio.create_task(run_turn(peer.worker, job(), 100, no_calls()))
+    peer.far.sendall(wire.pack(wire.Done(status, "", None, None, None, 0, 0)))
+    outcome = await turn
+
+    assert (status, 0, False) == (outcome.status, outcome.usage.peak_bytes, peer.worker.lost)
 
 
 async def test_a_worker_that_hangs_up_but_lives_on_has_crashed(peer: Peer) -> None:

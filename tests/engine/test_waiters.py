@@ -74,7 +74,7 @@ def test_who_has_left_without_a_word_is_forgotten(loop: Any) -> None:
     alone.given.cancel()
 
     assert [there] == waiters.firsts()
-    assert (1, {"a": 1}) == (len(waiters), waiters.numbers())
+    assert (1, {"a": 1}) == (len(waiters), dict(waiters.numbers()))
 
 
 def test_who_is_not_there_cannot_leave(loop: Any) -> None:
@@ -94,7 +94,7 @@ def test_the_longest_line_gives_up_its_last_and_the_newcomers_own_goes_before_an
     for tenant in tenants:
         newcomer = wait(waiters, loop, tenant)
     last = waiters.last_of_longest(newcomer)
-    numbers = waiters.numbers()
+    numbers = dict(waiters.numbers())
 
     assert max(numbers.values()) == numbers[last.tenant]
     assert last is newcomer or numbers[newcomer.tenant] < numbers[last.tenant]

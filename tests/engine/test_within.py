@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from engine.app import Engine, Limits, Within
+from engine.app import Engine
 from engine.config import Config
+from engine.hook import Limits, Within
 from engine.outcome import LogEvent, Outcome
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

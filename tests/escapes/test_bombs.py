@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.app import Limits
 from engine.errors import BadSource
+from engine.hook import Limits
 from engine.outcome import Outcome
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.app import Limits
+from engine.hook import Limits
 from engine.outcome import Outcome
 
 READS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.app import Hook
+from engine.hook import Hook
 from engine.outcome import Outcome
 
 POINT = "post-change-password"

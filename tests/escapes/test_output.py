@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.app import Limits
+from engine.hook import Limits
 from engine.outcome import Outcome
 
 FLOODS = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.app import Hook, Limits
+from engine.hook import Hook, Limits
 from engine.outcome import Outcome
 
 ENDLESS = {

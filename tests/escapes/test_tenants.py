@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.app import Hook
+from engine.hook import Hook
 from engine.outcome import Outcome
 from engine.worker import Worker
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.app import Hook
+from engine.hook import Hook
 from engine.outcome import Outcome
 from engine.points import all_points
 

@@ -51,10 +51,33 @@ def test_a_worker_s_pid_is_that_of_a_small_world(zygote: Any) -> None:
     assert worker.pid > 1
 
 
+def pid_outside(worker: Any) -> int:
+    """As we know it."""
+    fields = Path(f"/proc/self/fdinfo/{worker.pidfd}").read_text(encoding="ascii").split()
+    return int(fields[fields.index("Pid:") + 1])
+
+
+def faults(worker: Any) -> int:
+    """Pages that the kernel has given it, or copied for it, since it was forked. See proc_pid_stat(5)."""
+    return int(Path(f"/proc/{pid_outside(worker)}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[7])
+
+
+def test_a_worker_does_not_take_the_processor_from_who_wakes_it(worker: Any) -> None:
+    """SCHED_BATCH: see sched(7)."""
+    assert os.SCHED_BATCH == os.sched_getscheduler(pid_outside(worker))
+
+
+def test_the_first_job_of_a_worker_finds_its_memory_ready(worker: Any, hook_job: Callable[..., Any]) -> None:
+    """A few pages for what this hook is, and not the hundreds that any job writes to."""
+    blank = faults(worker)
+    worker.finish(hook_job(ANSWER))
+
+    assert faults(worker) - blank < blank / 4
+
+
 def test_a_worker_is_nobody_outside_either(zygote: Any) -> None:
     worker = zygote.fork()
-    fields = Path(f"/proc/self/fdinfo/{worker.pidfd}").read_text(encoding="ascii").split()
-    pid = fields[fields.index("Pid:") + 1]
+    pid = pid_outside(worker)
     status = dict(
         line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines() if ":\t" in line
     )

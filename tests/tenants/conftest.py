@@ -2,81 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import BindParameter, Delete, Engine, Insert, Select, Table, Update, event
 from sqlalchemy.sql import operators, visitors
 
 from tenants import hooks, log_search, register
 from tenants.log_search import Order
+from tenants.prepared import Prepared
 from tenants.records import Check, Draft, Hook, LogEvent, SealedKey, Settings, Tenant
+from tenants.rows import TENANT
 from tenants.store import Store
 
 POINT = "post-change-password"
-NUMBERS = count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres_cluster() -> Iterator[str]:
-    """The folder of the socket of a PostgreSQL of our own, which keeps nothing."""
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    user = _somebody() if os.geteuid() == 0 else None
-    if user:
-        shutil.chown(folder, user)
-    programs = _programs()
-
-    def run(name: str, *arguments: str) -> None:
-        with (folder / "said").open("ab") as said:
-            subprocess.run(
-                [programs / name, "-D", folder / "data", *arguments], user=user, cwd=folder, stdout=said, check=True
-            )
-
-    run("initdb", "-A", "trust", "-U", "hookcell", "-E", "UTF8", "--no-locale", "--no-sync")
-    run("pg_ctl", "start", "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -c listen_addresses= -c fsync=off")
-    yield str(folder)
-    run("pg_ctl", "stop", "-w", "-m", "immediate")
-    shutil.rmtree(folder)
-
-
-def _programs() -> Path:
-    """Where PostgreSQL's programs are; Debian has its own place for them."""
-    for attempt in range(2):
-        found = [shutil.which("initdb"), *Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-        if there := [Path(name).resolve().parent for name in found if name]:
-            return max(there)
-        if attempt == 0 and os.geteuid() == 0 and shutil.which("apt-get"):
-            subprocess.run(["apt-get", "update", "-q"], check=False, capture_output=True)
-            subprocess.run(["apt-get", "install", "-y", "-q", "postgresql"], check=False, capture_output=True)
-    pytest.fail("PostgreSQL's programs (initdb, pg_ctl, postgres) are not here: install the package postgresql")
-
-
-def _somebody() -> str:
-    """Whom PostgreSQL runs as: it refuses root."""
-    names = {line.partition(":")[0] for line in Path("/etc/passwd").read_text().splitlines()}
-    return "postgres" if "postgres" in names else "nobody"
-
-
-@pytest.fixture
-def postgres_url(postgres_cluster: str) -> Iterator[str]:
-    """The address of an empty database."""
-    name = f"store{next(NUMBERS)}"
-    server = f"host={postgres_cluster} user=hookcell dbname=postgres"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-    yield f"postgresql+psycopg://hookcell@/{name}?host={postgres_cluster}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -188,16 +131,29 @@ def draft() -> Callable[..., Draft]:
 
 
 @pytest.fixture(autouse=True)
-def ear() -> Iterator[list[str]]:
+def ear(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Reads every statement before it is run: an AssertionError for one that forgets the tenant. The tables it saw."""
     heard: list[str] = []
 
     def listen(_connection: Any, statement: Any, *_parameters: Any) -> None:
         heard.extend(tables_of_one_tenant(statement))
 
+    running = Prepared.run
+
+    def listen_to_prepared(prepared: Prepared[Any], *given: Any) -> Any:
+        heard.extend(tables_of_one_tenant(prepared.statement()))
+        return running(prepared, *given)
+
     event.listen(Engine, "before_execute", listen)
+    monkeypatch.setattr(Prepared, "run", listen_to_prepared)
     yield heard
     event.remove(Engine, "before_execute", listen)
+
+
+@pytest.fixture
+def tables_of() -> Callable[[Any], list[str]]:
+    """`tables_of(statement)`: what the ear does with each."""
+    return tables_of_one_tenant
 
 
 def tables_of_one_tenant(statement: Any) -> list[str]:
@@ -207,9 +163,12 @@ def tables_of_one_tenant(statement: Any) -> list[str]:
     if statement.get_execution_options().get("everything"):
         return []
     found = []
+    outer = set(_tables(statement))
     for part in visitors.iterate(statement):
         if isinstance(part, Select | Insert | Update | Delete):
-            for table in _tables(part):
+            # What a part is correlated with is the statement's own, which is asserted too.
+            theirs = outer & set(getattr(part, "_correlate", None) or ()) if part is not statement else set()
+            for table in set(_tables(part)) - theirs:
                 assert _tells_tenant(part, table), f"{type(part).__name__} of {table.name} forgets the tenant"
                 found.append(table.name)
     return found
@@ -222,19 +181,32 @@ def _tables(statement: Any) -> list[Table]:
 
 
 def _tells_tenant(statement: Any, table: Table) -> bool:
+    if isinstance(statement, Insert) and statement.select is not None:
+        given = dict(zip(statement._select_names or [], statement.select.selected_columns, strict=True))
+        return _is_the_one(getattr(given.get("tenant_id"), "clause", None))
     if isinstance(statement, Insert):
         told = {getattr(name, "name", name): given.value for name, given in (statement._values or {}).items()}
         return isinstance(told.get("tenant_id"), str)
     where = statement.whereclause
-    conditions = [] if where is None else getattr(where, "clauses", [where])
     assert where is None or getattr(where, "operator", None) in (operators.and_, operators.eq)
-    return any(_is_one_tenant(condition, table) for condition in conditions)
+    return any(_is_one_tenant(condition, table) for condition in _conditions(where))
+
+
+def _conditions(where: Any) -> list[Any]:
+    """What must hold, all of it."""
+    if getattr(where, "operator", None) is not operators.and_:
+        return [where]
+    return [condition for part in where.clauses for condition in _conditions(part)]
 
 
 def _is_one_tenant(condition: Any, table: Table) -> bool:
     return (
         getattr(condition, "operator", None) is operators.eq
         and condition.left is table.c.tenant_id
-        and isinstance(condition.right, BindParameter)
-        and isinstance(condition.right.value, str)
+        and _is_the_one(condition.right)
     )
+
+
+def _is_the_one(value: Any) -> bool:
+    """A tenant's id, or the parameter of a prepared statement that has it when it is run."""
+    return isinstance(value, BindParameter) and (isinstance(value.value, str) or value.key == TENANT)

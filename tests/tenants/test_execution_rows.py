@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from queue_rows import Queue, ended, execution, new
 
 from tenants import execution_rows, executions, register, stamps

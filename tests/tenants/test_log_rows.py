@@ -53,6 +53,38 @@ def test_an_event_is_as_it_was_told(asked: Any, acme: Tenant) -> None:
     assert before <= event.date_ms <= stamps.now_ms()
 
 
+def test_events_of_several_tenants_are_appended_at_once(asked: Any, clock: Callable[[int], None]) -> None:
+    """Each tenant's in their order, under its own numbers. One that is gone has none; nobody else's are lost for it."""
+    clock(1_606_089_296_007)
+    acme, other, gone = (asked.tenant(name) for name in ("acme", "other", "gone"))
+    asked.write(other, log_events.append, type="x", description="first")
+    asked.write_all(register.remove, gone.id)
+    told = [(other.id, "a"), (acme.id, "b"), (gone.id, "c"), (other.id, "d"), ("nobody", "e"), (acme.id, "f\0\ud800")]
+    events = [(tenant_id, {"type": "y", "description": text, "details": {"n": 1}}) for tenant_id, text in told]
+    clock(1_606_089_296_008)
+    asked.write_all(log_events.append_of_all, events)
+    asked.write_all(log_events.append_of_all, [])
+    kept = {tenant.name: asked.read(tenant, log_events.after, "", 9) for tenant in (acme, other)}
+
+    assert 5 == asked.read_all(lambda everything: everything.count(schema.log_events))
+    assert ("bf\ufffd?", "firstad") == (texts(kept["acme"]), texts(kept["other"]))
+    assert [f"90020201122235456008{number:036}" for number in (1, 2)] == [event.log_id for event in kept["acme"]]
+    assert [1, 2, 3] == [int(event.log_id[-36:]) for event in kept["other"]]
+    assert {(1_606_089_296_008, "y", "", 1)} == {
+        (event.date_ms, event.type, event.ip, event.details["n"]) for event in kept["acme"]
+    }
+
+
+def test_the_time_of_several_tenants_does_not_go_back(asked: Any, acme: Tenant, clock: Callable[[int], None]) -> None:
+    for ms in (1_606_089_296_007, 1_606_089_295_000):
+        clock(ms)
+        asked.write_all(log_events.append_of_all, [(acme.id, {"type": "x"})])
+    kept = asked.read(acme, log_events.after, "", 9)
+
+    assert ["90020201122235456007" + f"{number:036}" for number in (1, 2)] == [event.log_id for event in kept]
+    assert [1_606_089_296_007, 1_606_089_295_000] == [event.date_ms for event in kept]
+
+
 def test_an_id_is_56_digits_that_begin_with_the_time(asked: Any, acme: Tenant, clock: Callable[[int], None]) -> None:
     clock(1_606_089_296_007)
     ids = [asked.write(acme, log_events.append, type="x").log_id for _ in range(2)]
@@ -235,3 +267,11 @@ def test_the_log_of_a_store_outlives_it(tmp_path: Path, opened: Callable[[str], 
     later = opened(url).write(tenant.id, log_events.append, type="x").result(60)
 
     assert event.log_id[-36:] < later.log_id[-36:]
+
+
+def test_an_event_is_its_tenants_whatever_it_says(asked: Any, acme: Tenant) -> None:
+    other = asked.tenant("other")
+    event = {"type": "x", "tenant_id": other.id, "number": 7, "log_id": "1"}
+    asked.write_all(log_events.append_of_all, [(acme.id, event)])
+
+    assert (["x"], []) == ([kept.type for kept in asked.events(acme)], asked.events(other))

@@ -13,6 +13,7 @@ from engine.scopes import OPERATOR
 from engine.tokens import Tokens, end_operator, new_token
 from tenants import token_rows
 from tenants.records import Token
+from tenants.rows import Everything
 from tenants.store import Store
 
 
@@ -63,8 +64,14 @@ def test_nobody_ends_a_token_whose_change_is_not_committed_yet(nodes: list[Store
     operator_in(nodes[0])
     begun, go_on = threading.Event(), threading.Event()
     order: list[str] = []
-    change = nodes[0].write_all(slowly(token_rows.still_operators, begun, go_on), token, 1)
-    change.add_done_callback(lambda _: order.append("changed"))
+    still = slowly(token_rows.still_operators, begun, go_on)
+
+    def changed(everything: Everything) -> bool:
+        valid: bool = still(everything, token, 1)
+        order.append("changed")  # not committed yet
+        return valid
+
+    change = nodes[0].write_all(changed)
     assert begun.wait(60)
     ended = nodes[1].write_all(end_operator, token.id)
     ended.add_done_callback(lambda _: order.append("ended"))

@@ -77,3 +77,12 @@ def test_nothing_comes_of_another_tenant_or_of_one_that_is_gone(asked: Any, seve
     with pytest.raises(Missing) as caught:
         asked.read(several, ready.enabled, "c1")
     assert "tenant" == caught.value.what
+
+
+def test_neither_code_nor_secrets_stand_in_what_is_printed_of_it(asked: Any, several: Tenant) -> None:
+    hook = asked.hook(several, "one", enabled=True)
+    asked.write(several, secret_values.add, hook.id, {"NAME_OF_IT": b"sealed bytes"}, 20)
+    said = repr(asked.read(several, ready.enabled, "c1"))
+
+    assert f"id='{hook.id}'" in said
+    assert [] == [part for part in ("code of it", "NAME_OF_IT", "sealed bytes", "wrapped key") if part in said]

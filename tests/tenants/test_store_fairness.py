@@ -153,7 +153,7 @@ def test_quick_questions_are_not_slower_for_it(asked_sqlite: Any) -> None:
     looks = []
 
     def question(rows: Rows) -> None:
-        driver: Any = rows._connection.connection.driver_connection
+        driver: Any = rows.driver
         driver.set_progress_handler(lambda: looks.append(1), database._STEPS)
         hooks.page(rows)
         log_search.found(rows, Every(()), order=Order(), start=0, limit=50)

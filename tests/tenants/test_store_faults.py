@@ -208,7 +208,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def end_transaction(rows: Rows) -> None:
     """As SQLite does by itself when it can neither go on nor go back."""
-    driver: Any = rows._connection.connection.driver_connection
+    driver: Any = rows.driver
     driver.execute("ROLLBACK")
 
 
@@ -233,25 +233,35 @@ def test_nobody_is_told_of_success_when_the_transaction_ends_by_itself(
 
 @pytest.mark.usefixtures("unhurried")
 def test_nobody_is_told_of_success_when_the_connection_is_lost(
-    postgres_url: str, opened: Callable[[str], Store], asked_of: Callable[[Store], Any], postgres_cluster: str
+    postgres_url: str,
+    opened: Callable[[str], Store],
+    asked_of: Callable[[Store], Any],
+    postgres_cluster: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """In the middle of a transaction; the next change has a new connection."""
+    """In the middle of a transaction; the next change has a new connection. They learn why, and the log of nothing."""
     asked = asked_of(opened(postgres_url))
     tenant = asked.tenant("acme")
 
     def cut(rows: Rows) -> None:
         with contextlib.closing(psycopg.connect(f"host={postgres_cluster} user=hookcell dbname=postgres")) as other:
-            pid = rows._connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+            pid = rows.driver.info.backend_pid
             other.execute("SELECT pg_terminate_backend(%s, 60000)", [pid])
         log_events.append(rows, type="cut")
 
     told = in_one_batch(asked, tenant, cut)
     assert [Unavailable] * 3 == [type(error) for error in told[:3]]
+    assert {"the connection to the database was lost"} == {str(error) for error in told[:3]}
     assert ["3", "4"] == [event.type for event in asked.events(tenant)]
+    assert [] == caplog.messages
 
 
 def test_a_reader_has_a_new_connection_after_it_lost_its_own(
-    postgres_url: str, opened: Callable[[str], Store], asked_of: Callable[[Store], Any], postgres_cluster: str
+    postgres_url: str,
+    opened: Callable[[str], Store],
+    asked_of: Callable[[Store], Any],
+    postgres_cluster: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     asked = asked_of(opened(postgres_url))
     tenant = asked.tenant("acme")
@@ -263,6 +273,7 @@ def test_a_reader_has_a_new_connection_after_it_lost_its_own(
         )
 
     assert [[]] * 4 == [ids_of(asked, tenant) for _ in range(4)]
+    assert [] == caplog.messages
 
 
 def test_changes_of_two_nodes_that_wait_for_each_other_are_made_again(

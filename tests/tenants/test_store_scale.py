@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,19 +14,30 @@ from queue_rows import LEASE_MS, Queue, ended, new
 from sqlalchemy import Engine, event
 
 from tenants import executions, hooks, log_events, log_search, ready, register, schema, secret_values, token_rows
+from tenants.errors import Unstorable
 from tenants.hooks import HookChanges
+from tenants.prepared import Prepared
 from tenants.records import Draft, Tenant, Token
+from tenants.rows import Everything
 
 
 @pytest.fixture
-def heard() -> Iterator[list[tuple[str, Any]]]:
+def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, Any]]]:
     """Each statement with its values, as the driver gets it."""
     statements: list[tuple[str, Any]] = []
 
     def listen(_connection: Any, _cursor: Any, statement: str, values: Any, *_rest: Any) -> None:
         statements.append((statement, values))
 
+    running = Prepared.run
+
+    def listen_to_prepared(prepared: Prepared[Any], asking: Any, values: Any) -> Any:
+        text, cursor = running(prepared, asking, values)
+        statements.append((text.sql, text.write(asking.whose, values)))
+        return text, cursor
+
     event.listen(Engine, "before_cursor_execute", listen)
+    monkeypatch.setattr(Prepared, "run", listen_to_prepared)
     yield statements
     event.remove(Engine, "before_cursor_execute", listen)
 
@@ -121,6 +133,78 @@ def test_the_queue_is_searched_in_its_indexes(asked_sqlite: Any, tmp_path: Path,
 
     assert len(found) > 14
     assert {} == {text: plan for text, plan in found.items() if "SCAN executions" in plan or "B-TREE" in plan}
+
+
+FILL = """
+    INSERT INTO executions (
+        tenant_id, execution_id, trigger_id, blocking, hook_ids, status, attempt, lost, fencing_token, position, due_ms,
+        run_at_ms, created_ms, ended_ms, response, arguments
+    )
+    SELECT %(tenant_id)s, %(status)s || number, 'p', false, '[]', %(status)s, 0, 0, 0, 0, %(due_ms)s,
+        number, number, %(ended_ms)s, 'null', '{}'
+    FROM generate_series(1, %(many)s) AS number
+"""
+
+
+def filled(everything: Everything, many: int, queued_of: str, ended_of: str) -> None:
+    """Many executions, of which PostgreSQL knows how many they are."""
+    ran: dict[str, Any] = {"tenant_id": ended_of, "status": "success", "due_ms": None, "ended_ms": 1}
+    waits = {"tenant_id": queued_of, "status": "queued", "due_ms": 0, "ended_ms": None}
+    for values in (ran, waits):
+        everything.driver.execute(FILL, values | {"many": many})
+    everything.driver.execute("ANALYZE")
+
+
+def explained(everything: Everything, statements: list[tuple[str, Any]]) -> dict[str, str]:
+    """How PostgreSQL finds the rows of each statement."""
+    return {
+        text: "; ".join(row[0] for row in everything.driver.execute(f"EXPLAIN {text}", values))
+        for text, values in statements
+    }
+
+
+@pytest.fixture
+def plans_among(
+    postgres_url: str, opened: Callable[[str], Any], asked_of: Callable[[Any], Any], heard: list[tuple[str, Any]]
+) -> Callable[[int], dict[str, str]]:
+    """`plans_among(n)`: how PostgreSQL finds the queue's rows, where n are queued and n have ended."""
+
+    def plan(many: int) -> dict[str, str]:
+        asked = asked_of(opened(postgres_url))
+        queue = Queue(asked)
+        acme, long_one, *others = (asked.tenant(name) for name in ("acme", "long", "a", "b", "c"))
+        asked.write_all(filled, many, long_one.id, others[0].id)
+        heard.clear()
+        queue.put(new(acme, idempotency_key="k"), *(new(tenant) for tenant in others), new(acme))
+        started = queue.started(most=4) + queue.started()
+        assert set(started) == asked.write_all(executions.extend, started, LEASE_MS)
+        asked.write_all(executions.release, started[:1])
+        queue.finish(*map(ended, started))
+        with pytest.raises(Unstorable):
+            queue.finish(ended(started[1]), ended(queue.started(2**50)[0], response="\0"))
+        queue.due_ms()
+        found: dict[str, str] = asked.write_all(explained, [one for one in heard if "executions" in one[0]])
+        return found
+
+    return plan
+
+
+def test_the_queue_is_searched_in_postgresqls_indexes(plans_among: Callable[[int], dict[str, str]]) -> None:
+    """Whoever asks about few of many executions reads few, and those of one tenant's long queue nobody but that one."""
+    found = plans_among(15_000)
+
+    assert len(found) > 9
+    assert {} == {text: plan for text, plan in found.items() if "Seq Scan on executions" in plan}
+
+
+def test_no_row_is_compared_with_each_that_was_given(plans_among: Callable[[int], dict[str, str]]) -> None:
+    """Also where there are not many, and fewer are running than when PostgreSQL counted them."""
+    found = plans_among(7_000)
+    due = [plan for text, plan in found.items() if "SKIP LOCKED" in text]
+
+    assert {} == {text: plan for text, plan in found.items() if "AS given_" in text and "Join Filter" in plan}
+    assert len(due) > 1
+    assert [] == [plan for plan in due if not re.search(r"Index Cond: \(+(execution_id\)::text = ANY|tenant_id)", plan)]
 
 
 def test_a_sweep_looks_at_each_tenants_index(asked_sqlite: Any, tmp_path: Path, heard: list[tuple[str, Any]]) -> None:

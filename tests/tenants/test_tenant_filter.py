@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy
+from sqlalchemy import bindparam
 
-from tenants import schema
-from tenants.rows import Everything, Rows
+import tenants
+from tenants import prepared, schema
+from tenants.prepared import Prepared
+from tenants.rows import TENANT, Everything, Rows, of_tenant
 
+for _module in pkgutil.iter_modules(tenants.__path__):
+    importlib.import_module(f"tenants.{_module.name}")  # whose statements are prepared then
+
+_OTHERS = sqlalchemy.select(bindparam("other", type_=sqlalchemy.Text()))
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILDERS = {"select", "insert", "update", "delete"}
 RAW = {"text", "exec_driver_sql", "literal_column", "TextClause"}
 OPERATORS = {  # functions that make statements about everything, and nothing else does
     "register.create": "the tenant's id is greater than all others'",
-    "register.named": "whose tenant it is, is the question",
     "register.page": "the operator's list of tenants",
     "register.kept": "meta is nobody's",
     "register.keep": "meta is nobody's",
     "register.data_keys_not_under": "rotation of the master key",
     "vault._used": "whether the master key is that of the store",
-    "token_rows.holder": "whose token it is, is the question",
     "token_rows.create_operator": "an operator's token is no tenant's",
     "token_rows.operators": "an operator's token is no tenant's",
     "token_rows.remove_operator": "an operator's token is no tenant's",
@@ -36,18 +43,24 @@ OPERATORS = {  # functions that make statements about everything, and nothing el
     "register._left": "nothing of a removed tenant is seen by Rows",
     "log_events.overfull": "which tenants have too many events",
     "execution_rows.overfull": "which tenants have too many executions",
-    "claims._walk": "the queue is everybody's: which tenants have something due",
-    "claims._due": "the queue is everybody's",
-    "claims._take": "starts of many tenants in one statement",
-    "claims.next_due_ms": "the queue is everybody's",
-    "executions.enqueue": "rows of many tenants in one statement",
-    "executions.record": "rows of many tenants in one statement",
-    "executions._count_queued": "among a batch of many tenants",
-    "executions._there": "which tenants of a batch are there",
-    "executions._keyed": "the keys of many tenants in one statement",
-    "claims._due_first": "one of each of many tenants in one statement",
-    "executions._still": "what is held of many tenants in one statement",
-    "executions._update": "rows of many tenants in one statement",
+    "register._of_name": "whose tenant it is, is the question",
+    "token_rows._of_digest": "whose token it is, is the question",
+    "log_events._counted_of_all": "events of many tenants in one statement",
+    "log_events._kept_of_all": "events of many tenants in one statement",
+    "claims._walked": "the queue is everybody's: which tenants have something due",
+    "claims._next_due": "the queue is everybody's",
+    "claims._earliest": "the queue is everybody's",
+    "claims._first_ones": "one of each of many tenants in one statement",
+    "claims._started": "starts of many tenants in one statement",
+    "executions._queue": "rows of many tenants in one statement",
+    "executions._recorded": "rows of many tenants in one statement",
+    "executions._number_queued": "among a batch of many tenants",
+    "executions._that_are_there": "which tenants of a batch are there",
+    "executions._made_by_keys": "the keys of many tenants in one statement",
+    "executions._extended": "what is held of many tenants in one statement",
+    "executions._held_yet": "what is held of many tenants in one statement",
+    "executions._finished": "what is held of many tenants in one statement",
+    "executions._released": "what is held of many tenants in one statement",
 }
 
 
@@ -84,6 +97,8 @@ def test_one_file_alone_makes_statements() -> None:
         assert set() == imported & (BUILDERS | RAW), path
         if path.stem not in ("database", "migrating"):
             assert "exec_driver_sql" not in {call.attr for call in calls(tree)}, path
+        if path.stem not in ("database", "link", "prepared"):  # these say when a transaction begins and ends
+            assert not [call for call in calls(tree) if ast.unparse(call).endswith("driver.execute")], path
 
 
 def test_statements_are_asked_of_rows_or_of_everything() -> None:
@@ -140,6 +155,40 @@ def test_the_ear_hears_each_statement_of_a_tenant(asked: Any, ear: list[str]) ->
     asked.hook(asked.tenant("acme"), "one")
 
     assert {"tenants", "data_keys", "hooks", "versions", "checks"} == set(ear)
+
+
+@pytest.mark.parametrize("statement", prepared.ALL, ids=lambda each: each.name)
+def test_a_prepared_statement_is_about_one_tenant_or_is_the_operators(
+    statement: Prepared[Any], tables_of: Callable[[Any], list[str]]
+) -> None:
+    """They are read here, because they reach the database past the ear; whose they are comes when they are run."""
+    tables_of(statement.statement())
+
+
+def test_what_reads_prepared_statements_hears_one_that_forgets_the_tenant(
+    monkeypatch: pytest.MonkeyPatch, tables_of: Callable[[Any], list[str]]
+) -> None:
+    monkeypatch.setattr(prepared, "ALL", [])
+    made = [
+        of_tenant(lambda _rows: sqlalchemy.select(schema.hooks).where(schema.hooks.c.name == bindparam("name"))),
+        of_tenant(lambda _rows: sqlalchemy.select(schema.hooks).where(schema.hooks.c.tenant_id == bindparam("other"))),
+        of_tenant(lambda rows: rows.select(schema.hooks).where(schema.hooks.c.hook_id == schema.secrets.c.hook_id)),
+        of_tenant(lambda _rows: sqlalchemy.update(schema.hooks).values(tenant_id=bindparam(TENANT))),
+        of_tenant(lambda _rows: sqlalchemy.insert(schema.hooks).values(name=bindparam("name"))),
+        of_tenant(lambda _rows: sqlalchemy.insert(schema.hooks).from_select(["tenant_id"], _OTHERS)),
+    ]
+
+    assert made == prepared.ALL
+    for each in made:
+        with pytest.raises(AssertionError):
+            tables_of(each.statement())
+
+
+def test_a_prepared_statement_is_of_a_kind_that_is_known() -> None:
+    assert {Rows, Everything} == {type(each._nobody) for each in prepared.ALL}
+    for each in prepared.ALL:
+        told = bool(each.statement().get_execution_options().get("everything"))
+        assert told == isinstance(each._nobody, Everything), each.name
 
 
 @pytest.mark.parametrize("make", [Rows.select, Rows.update, Rows.delete])

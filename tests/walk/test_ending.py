@@ -132,8 +132,8 @@ def _until_closed(server: Any) -> None:
     """Nobody is let in any more: it has heard."""
     deadline = time.monotonic() + PATIENCE_S
     with contextlib.suppress(httpx.TransportError):
-        while time.monotonic() < deadline:
-            httpx.get(f"{server.url}/healthz", timeout=PATIENCE_S)
+        while httpx.get(f"{server.url}/healthz", timeout=PATIENCE_S):
+            assert time.monotonic() < deadline, "it goes on to serve"
 
 
 def _rows(folder: Path) -> list[tuple[str, int]]:

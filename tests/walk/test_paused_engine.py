@@ -31,7 +31,7 @@ def test_an_engine_that_was_paused_does_not_overwrite_newer_results(serve: Calla
     database, names = tmp_path / "data" / "hookcell.db", [f"n{number}" for number in range(JOBS)]
     with counting() as counter:
         environment = {
-            "HOOKCELL_LEASE_MS": "1000",
+            "HOOKCELL_LEASE_MS": "2000",
             "HOOKCELL_EGRESS_EXCEPTIONS": counter.url.removeprefix("http://"),
         }
         paused = serve(**environment)

@@ -55,7 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("points")
     (folder / "order-placed.yaml").write_text(OWN_POINT)
     data = tmp_path_factory.mktemp("data")
-    settings = {"HOOKCELL_POINTS": str(folder), "HOOKCELL_WALL_MS": "1500", "HOOKCELL_API_PER_SECOND": "10000"}
+    settings = {"HOOKCELL_POINTS": str(folder), "HOOKCELL_WALL_MS": "3000", "HOOKCELL_API_PER_SECOND": "10000"}
     with serving(data, **settings) as running:
         yield running
 

@@ -1,0 +1,64 @@
+"""Ids as the ULID library writes them, from bytes that nobody is given twice."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ulid import ULID
+
+from tenants.stamps import id_after, now_ms, random_bytes, ulid_text
+
+
+@given(raw=st.binary(min_size=16, max_size=16))
+def test_an_id_is_written_as_the_library_writes_it(raw: bytes) -> None:
+    assert str(ULID(raw)) == ulid_text(raw)
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    before = now_ms()
+    made = id_after(None)
+
+    assert before <= ULID.from_str(made).milliseconds <= now_ms()
+    assert re.fullmatch("[0-7][0-9A-HJKMNP-TV-Z]{25}", made)
+
+
+def test_no_random_bytes_are_given_twice_not_to_another_thread_either() -> None:
+    def take(_: int) -> list[bytes]:
+        return [random_bytes(10) for _ in range(2_000)]
+
+    with ThreadPoolExecutor(4) as threads:
+        taken = [raw for several in threads.map(take, range(4)) for raw in several]
+
+    assert 8_000 == len(set(taken))
+    assert {10} == {len(raw) for raw in taken}
+
+
+@pytest.mark.parametrize("number", [0, 4_095, 4_096, 4_097, 10_000])
+def test_as_many_random_bytes_come_as_were_asked_for(number: int) -> None:
+    random_bytes(1)
+
+    assert [number, number] == [len(random_bytes(number)) for _ in range(2)]
+
+
+FORKED = """
+import os
+from tenants.stamps import random_bytes
+random_bytes(8)
+child = os.fork()
+os.write(1, random_bytes(8))
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_child_of_a_fork_is_given_others() -> None:
+    said = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, check=True).stdout
+
+    assert 16 == len(said)
+    assert said[:8] != said[8:]
