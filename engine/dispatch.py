@@ -53,17 +53,11 @@ class Dispatcher:
         Raises PoolBusy, EngineClosed, SandboxFailed: try again, all hooks of this attempt; Missing when the tenant is
         gone, StoreError. When it is cancelled, the worker is ended at once.
         """
-        standing = await self._standing(invocation)
+        standing = await self._standings.at(invocation.tenant.id, invocation.revision)
         ended = await self._run(invocation, _hooks_of(invocation, standing))
         if (live := self._followed(invocation)) and (ended.runs or ended.error):
             live.publish(invocation.tenant.id, _end_of(invocation, ended))
         return ended
-
-    async def _standing(self, invocation: Invocation) -> Standing:
-        """As it is when the invocation begins, or later."""
-        tenant_id, revision = invocation.tenant.id, invocation.revision
-        known = self._standings.kept(tenant_id, revision) if revision is not None else None
-        return known or await self._standings.of(tenant_id)
 
     async def _run(self, invocation: Invocation, hooks: Sequence[ReadyHook | None]) -> Ended:
         point = invocation.point

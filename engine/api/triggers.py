@@ -79,7 +79,8 @@ class Triggers:
         arguments = await self._arguments(scope, receive, headers.get(b"content-type"), point)
         revision = None if meanwhile.over() else tenant.revision
         if not point.blocking:
-            return await _enqueued(services, await self._standing(tenant, revision), point, arguments, key)
+            standing = await services.standings.at(tenant.id, revision)
+            return await _enqueued(services, standing, point, arguments, key)
         deadline = deadline_of(services.config, wait_s)
         called = services.calls.call(tenant, point, arguments, deadline=deadline, revision=revision)
         ended, _ = await while_awaited(called, receive)
@@ -98,12 +99,6 @@ class Triggers:
         check_scope(token, _GUARD)
         assert tenant is not None, "the path names one"
         return tenant
-
-    async def _standing(self, tenant: Tenant, revision: int | None) -> Standing:
-        """The tenant's, at a revision that still holds, or now. Raises Missing."""
-        standings = self._services.standings
-        known = standings.kept(tenant.id, revision) if revision is not None else None
-        return known or await standings.of(tenant.id)
 
     async def _arguments(self, scope: Scope, receive: Receive, type_: list[str] | None, point: Point) -> bytes:
         """The body, which fits the point. Raises Refusal 413, 415, BadArguments, ClientDisconnect."""
