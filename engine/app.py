@@ -161,11 +161,8 @@ class Engine:
         """Whether no other job is at work: those that wait for an answer from elsewhere are not."""
         return self._pool.leased - self._network.under_way <= 1
 
-    def broker(self, hook: Hook) -> Broker:
-        """Who answers the calls of the hook's next job."""
-        return self._broker(hook, None, Mask.of(hook.secrets.values()))
-
     def _broker(self, hook: Hook, transport: Transport | None, mask: Mask) -> Broker:
+        """Who answers the calls of one job."""
         policy = hook.egress or self._policy
 
         def find_transport() -> Transport:

@@ -18,7 +18,7 @@ class Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """The next node; raises ComposerError for an alias."""
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # PyYAML has no types
             raise yaml.composer.ComposerError(None, None, "write it out; aliases are not read here", mark)
         return super().compose_node(parent, index)
 
