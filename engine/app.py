@@ -20,6 +20,7 @@ import cachetools
 import msgspec
 
 from engine import layers
+from engine.alarms import Alarms
 from engine.config import Config
 from engine.egress.broker import Broker
 from engine.egress.network import Network
@@ -89,6 +90,11 @@ class Engine:
         self._pool.hurry()
 
     @property
+    def alarms(self) -> Alarms:
+        """Those of the event loop that it runs on."""
+        return self._spawner.alarms
+
+    @property
     def pool(self) -> Pool:
         """The workers, for those who count them."""
         return self._pool
@@ -148,14 +154,19 @@ class Engine:
     async def _turn(
         self, hook: Hook, job: wire.Run, within: Within, transport: Transport | None, lines: Lines | None
     ) -> Outcome:
-        asked = time.perf_counter()
-        async with self._pool.lease(hook.tenant, reuse=self._reuses(hook), until=within.deadline) as worker:
+        pool, reuse, asked = self._pool, self._reuses(hook), time.perf_counter()
+        worker = pool.take_at_once(hook.tenant, reuse=reuse) or await pool.wait(
+            hook.tenant, reuse=reuse, until=within.deadline
+        )
+        try:
             within.lease_ms = round((time.perf_counter() - asked) * 1000, 3)
             broker = self._broker(hook, transport, within.mask)
             job, tell = _in_time(job, within.deadline), lines.hear if lines else None
             outcome = await run_turn(worker, job, self._config.grace_ms, broker, tell=tell, alone=self._is_alone())
             within.lost = worker.lost
             return outcome
+        finally:
+            pool.give_back(worker, reuse=reuse)
 
     def _is_alone(self) -> bool:
         """Whether no other job is at work: those that wait for an answer from elsewhere are not."""
@@ -198,7 +209,7 @@ class Engine:
 
     def _limits(self, hook: Hook) -> wire.Limits:
         most, own = self._most, hook.limits
-        if own == NO_LIMITS:
+        if own is NO_LIMITS:
             return most
         return wire.Limits(
             wall_ms=_least(own.wall_ms, most.wall_ms),
@@ -294,7 +305,7 @@ def _in_time(job: wire.Run, deadline: float | None) -> wire.Run:
     """The job with no more time than there is until the deadline. Raises Overdue when there is none."""
     if deadline is None:
         return job
-    left_ms = int((deadline - asyncio.get_running_loop().time()) * 1000)
+    left_ms = int((deadline - time.monotonic()) * 1000)
     if left_ms < 1:
         raise Overdue
     if left_ms >= job.limits.wall_ms:

@@ -15,8 +15,8 @@ import msgspec
 from engine.app import Compiled, Engine
 from engine.egress.policy import EgressPolicy
 from engine.errors import BadInput, EngineError
+from engine.hook import NO_LIMITS, Limits
 from engine.hook import Hook as RunnableHook
-from engine.hook import Limits
 from engine.outcome import Finding, Outcome
 from tenants import hooks
 from tenants.records import Check, Draft, Hook, Settings, Tenant
@@ -156,7 +156,8 @@ def draft_of(
 
 
 def _limits_of(settings: Settings) -> Limits:
-    return Limits(wall_ms=settings.wall_ms, result_bytes=settings.result_bytes, log_bytes=settings.log_bytes)
+    limits = Limits(wall_ms=settings.wall_ms, result_bytes=settings.result_bytes, log_bytes=settings.log_bytes)
+    return NO_LIMITS if limits == NO_LIMITS else limits
 
 
 def egress_of(settings: Settings) -> EgressPolicy | None:

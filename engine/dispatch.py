@@ -1,6 +1,6 @@
 """One invocation, from what is asked to what came of it: each hook of the point in turn, one deadline over all.
 
-    ended = await dispatcher.run(Invocation(id=…, tenant=…, point=…, arguments=…, deadline=loop.time() + 20))
+    ended = await dispatcher.run(Invocation(id=…, tenant=…, point=…, arguments=…, deadline=time.monotonic() + 20))
 
 `Calls` is the way of a call that somebody waits for: admitted, run, and recorded behind the reply.
 """
@@ -139,7 +139,7 @@ class Calls:
     async def call(
         self, tenant: Tenant, point: Point, arguments: bytes, *, deadline: float, revision: int | None = None
     ) -> tuple[Ended, Timings]:
-        """What came of it, recorded behind the reply. `arguments` fit the point; `deadline`: of the event loop's clock.
+        """What came of it, recorded behind the reply. `arguments` fit the point; `deadline`: of the monotonic clock.
 
         `revision`: of the tenant, if nothing else ran since it was read for this very call; None: it is asked for.
         Raises as `Dispatcher.run`, and Refusal 429. Cancel it when the caller has gone: that is recorded, too.

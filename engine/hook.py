@@ -71,7 +71,7 @@ class Within:
     attempt: int = 1  # context.webtask.attempt
     response: bytes = b"null"  # JSON of what the hooks before it have answered: context.webtask.response
     known: tuple[str, ...] = ()  # secrets of the hooks before it, which their answers may hold: masked as its own
-    deadline: float | None = None  # of the event loop's clock: waiting, the hook and its calls; None: limits alone
+    deadline: float | None = None  # of the monotonic clock: waiting, the hook and its calls; None: limits alone
     on_log: Callable[[LogEvent], None] | None = None  # is told each line of the console as it comes, masked
     lease_ms: float = 0.0  # waited for a worker; told by the engine
     mask: Mask = NOTHING  # what its outcome was masked with; told by the engine

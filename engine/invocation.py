@@ -21,7 +21,7 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     tenant: Tenant
     point: Point
     arguments: bytes  # JSON that fits the point
-    deadline: float  # of the event loop's clock: waiting, hooks, their calls, all
+    deadline: float  # of the monotonic clock: waiting, hooks, their calls, all
     hook_ids: tuple[str, ...] | None = None  # of a queued one, those to be run; None: those enabled now
     attempt: int = 1
     position: int = 0  # hooks that have ended well before

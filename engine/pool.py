@@ -11,10 +11,10 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from types import TracebackType
 
+from engine.alarms import Alarm
 from engine.errors import EngineClosed, EngineError, PoolBusy
 from engine.spawner import Spawner
 from engine.tenancies import Tenancies
@@ -23,7 +23,7 @@ from engine.worker import Worker
 
 _SWEEP_S = 1.0
 _MOST_FORKS = 16  # under way at once: more would wait in the zygote's socket
-_COLD_S = 0.1  # idle for so long, a worker makes room for a blank one
+_COLD_S = 0.05  # idle for so long, a worker makes room for a blank one
 _LEAST_IDLE = 2  # workers: with fewer, none makes room
 _PATIENCE_S = 0.05  # of who waits for a place, with tenants that have one and always another job for it
 
@@ -49,25 +49,18 @@ class Overdue(Exception):
     """The caller's own time was up before there was a worker."""
 
 
-class Lease:
-    """The right to use a worker, while a block runs."""
+class _Patience(Alarm):
+    """Of one who waits."""
 
-    __slots__ = ("_pool", "_reuse", "_tenant", "_until", "_worker")
+    __slots__ = ("_overdue", "_pool", "_waiter")
 
-    def __init__(self, pool: Pool, tenant: str, *, reuse: bool, until: float | None) -> None:
-        self._pool, self._tenant, self._reuse, self._until = pool, tenant, reuse, until
+    def __init__(self, pool: Pool, waiter: Waiter, *, overdue: bool) -> None:
+        super().__init__()
+        self._pool, self._waiter, self._overdue = pool, waiter, overdue
 
-    async def __aenter__(self) -> Worker:
-        worker = self._pool.take_at_once(self._tenant, reuse=self._reuse)
-        if worker is None:
-            worker = await self._pool.wait(self._tenant, reuse=self._reuse, until=self._until)
-        self._worker = worker
-        return worker
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.give_back(self._worker, reuse=self._reuse)
+    def ring(self) -> None:
+        """It is at its end."""
+        self._pool.lose_patience(self._waiter, overdue=self._overdue)
 
 
 class Pool:
@@ -79,9 +72,10 @@ class Pool:
         self._reserve: deque[Worker] = deque()
         self._tenancies = Tenancies()
         self._waiters = Waiters()
-        self._forks: set[asyncio.Task[None]] = set()
+        self._alarms = spawner.alarms
+        self._forks: set[asyncio.Task[bool]] = set()
         self._sweeper: asyncio.Task[None] | None = None
-        self._closed = False
+        self._closed = True  # until it is started
         self._returned = asyncio.Event()
 
     async def start(self) -> None:
@@ -89,16 +83,17 @@ class Pool:
         await self._spawner.start()
         self._reserve.append(await self._spawner.fork())
         self._sweeper = asyncio.create_task(self._sweep())
+        self._closed = False
         self._settle()
 
-    def lease(self, tenant: str, *, reuse: bool, until: float | None = None) -> Lease:
-        """A worker for one tenant's next job. With `reuse` it may have done that tenant's jobs before, and will again.
-
-        `until`: the time of the event loop's clock at which the caller has no use for it any more.
-        Entering it raises PoolBusy when the worker cannot be had in time, Overdue when that is over first, EngineClosed
-        when the pool drains, SandboxFailed.
-        """
-        return Lease(self, tenant, reuse=reuse, until=until)
+    @contextlib.asynccontextmanager
+    async def lease(self, tenant: str, *, reuse: bool, until: float | None = None) -> AsyncIterator[Worker]:
+        """A worker for one tenant's next job, while a block runs. Raises as `wait`."""
+        worker = self.take_at_once(tenant, reuse=reuse) or await self.wait(tenant, reuse=reuse, until=until)
+        try:
+            yield worker
+        finally:
+            self.give_back(worker, reuse=reuse)
 
     def hurry(self) -> None:
         """Take no new job, and end those under way: whoever waits for one gets EngineClosed."""
@@ -143,30 +138,32 @@ class Pool:
         }
 
     def take_at_once(self, tenant: str, *, reuse: bool) -> Worker | None:
-        """A worker for who has just come, if there is one: blank ones are for those who wait already."""
+        """A worker for one tenant's next job, if there is one for who has just come; `give_back` it.
+
+        With `reuse` it may have done that tenant's jobs before, and will again. Blank ones are for those who wait
+        already. Raises EngineClosed.
+        """
         if self._closed:
             raise EngineClosed
-        if len(self._waiters) and (not reuse or tenant in self._waiters):
+        others = len(self._waiters)
+        if others and (not reuse or tenant in self._waiters):
             return None
         worker = self._pick_idle(tenant) if reuse else None
-        if worker is None and not len(self._waiters):
+        if worker is None and not others:
             worker = self._pick_blank(tenant)
-        if worker is None:
-            return None
-        self._tenancies.lend(worker, tenant)
-        if worker.jobs == 0:  # the reserve has one less
-            self._settle()
+            if worker is not None:
+                self._settle()  # the reserve has one less
         return worker
 
     def _pick(self, tenant: str, *, reuse: bool) -> Worker | None:
-        """A worker that is ready now, taken out of its list."""
+        """A worker that is ready now, lent."""
         return (self._pick_idle(tenant) if reuse else None) or self._pick_blank(tenant)
 
     def _pick_idle(self, tenant: str) -> Worker | None:
-        while (worker := self._tenancies.take_idle(tenant)) is not None:
-            if self._usable(worker):
+        while (worker := self._tenancies.lend_idle(tenant)) is not None:
+            if not worker.gone and worker.quiet:  # what else may be against it was looked at when it came back
                 return worker
-            worker.kill()
+            self._end(worker)
         return None
 
     def _pick_blank(self, tenant: str) -> Worker | None:
@@ -175,36 +172,49 @@ class Pool:
         while self._reserve:
             worker = self._reserve.popleft()
             if not worker.gone and worker.quiet:
+                self._tenancies.lend(worker, tenant)
                 return worker
             worker.kill()
         return None
 
+    def _end(self, worker: Worker) -> None:
+        self._tenancies.end(worker)
+        worker.kill()
+
     async def wait(self, tenant: str, *, reuse: bool, until: float | None) -> Worker:
-        """A worker for who could not have one at once, in turn. Raises as entering a lease does."""
-        loop = asyncio.get_running_loop()
-        latest = loop.time() + self._size.wait_ms / 1000
-        waiter = Waiter(tenant, reuse, loop.create_future())
+        """The same for who could not have one at once, in turn.
+
+        `until`: the time of the monotonic clock at which the caller has no use for it any more. Raises PoolBusy when
+        the worker cannot be had in time, Overdue when that is over first, EngineClosed when the pool drains,
+        SandboxFailed.
+        """
+        now = time.monotonic()
+        latest = now + self._size.wait_ms / 1000
+        given: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+        waiter = Waiter(tenant, reuse=reuse, given=given, since=now)
         self._waiters.add(waiter)
         if not self._at_bound(tenant) or self._tenancies.has_idle(tenant):  # else it has to wait for one of its own
             self._settle()
         if len(self._waiters) > self._size.waiting:
-            self._fail(self._waiters.last_of_longest(waiter), self._too_many_wait)
-        if until is not None and until < latest:
-            patience = loop.call_at(until, self._fail, waiter, Overdue)
-        else:
-            patience = loop.call_at(latest, self._fail, waiter, self._none_was_free)
+            self._fail(self._waiters.last_of_longest(waiter), self._too_many_wait())
+        overdue = until is not None and until < latest
+        patience = _Patience(self, waiter, overdue=overdue)
+        self._alarms.set(patience, until if until is not None and overdue else latest)
         try:
-            return await waiter.given
+            return await given
         except asyncio.CancelledError:
             self._leave(waiter)
             raise
         finally:
-            patience.cancel()
+            self._alarms.take_back(patience)
 
-    def _fail(self, waiter: Waiter, error: Callable[[], Exception]) -> None:
-        """It has waited as long as it may."""
+    def lose_patience(self, waiter: Waiter, *, overdue: bool) -> None:
+        """It has waited as long as it may; `overdue`: as long as its caller has any use for a worker."""
+        self._fail(waiter, Overdue() if overdue else self._none_was_free())
+
+    def _fail(self, waiter: Waiter, error: Exception) -> None:
         if self._waiters.remove(waiter) and not waiter.given.done():
-            waiter.given.set_exception(error())
+            waiter.given.set_exception(error)
 
     def _none_was_free(self) -> PoolBusy:
         return PoolBusy(f"no worker was free within {self._size.wait_ms} ms; try again later")
@@ -223,14 +233,17 @@ class Pool:
         """Its job has ended. It waits for its tenant's next one, if it is of use for that, and is ended otherwise."""
         worker.jobs += 1
         worker.used = time.monotonic()
-        self._tenancies.end_lease(worker)
-        self._returned.set()
-        if reuse and not self._closed and self._usable(worker):
-            self._tenancies.rest(worker)
-            if not len(self._waiters) or self._pass_on(worker):  # none has to be started
+        if self._closed:
+            self._returned.set()
+        if reuse and not self._closed and self._usable(worker, worker.used):
+            if not len(self._waiters):
+                self._tenancies.rest(worker)
                 return
+            if self._pass_on(worker):
+                return
+            self._tenancies.rest(worker)
         else:
-            worker.kill()
+            self._end(worker)
         self._settle()
 
     def _pass_on(self, worker: Worker) -> bool:
@@ -239,23 +252,22 @@ class Pool:
         waiter = self._waiters.only(worker.tenant)
         if waiter is None or not waiter.reuse:
             return False
-        self._tenancies.take(worker)
         self._give(worker, waiter)
         return True
 
     def _give(self, worker: Worker, waiter: Waiter) -> None:
+        """One that is lent."""
         self._waiters.serve(waiter)
-        self._tenancies.lend(worker, waiter.tenant)
         waiter.given.set_result(worker)
 
-    def _usable(self, worker: Worker) -> bool:
+    def _usable(self, worker: Worker, now: float) -> bool:
         """Whether it may do another job: alive, nothing unasked has come, not too old, too busy or too large."""
         size = self._size
         return (
             not worker.gone
             and worker.quiet
             and worker.jobs < size.worker_jobs
-            and time.monotonic() - worker.born < size.worker_age_s
+            and now - worker.born < size.worker_age_s
             and worker.peak_bytes - worker.blank_bytes < size.worker_growth_bytes
         )
 
@@ -264,10 +276,10 @@ class Pool:
 
     def _evict(self, tenant: str | None) -> bool:
         """End the longest idle worker, of `tenant` or of anyone. False when there is none."""
-        worker = self._tenancies.take_longest_idle(tenant)
+        worker = self._tenancies.longest_idle(tenant)
         if worker is None:
             return False
-        worker.kill()
+        self._end(worker)
         return True
 
     def _evict_cold(self) -> bool:
@@ -275,7 +287,7 @@ class Pool:
 
         One tenant's only worker stays.
         """
-        worker = self._tenancies.longest_idle
+        worker = self._tenancies.longest_idle()
         if worker is None or self._tenancies.idle_number < _LEAST_IDLE or time.monotonic() - worker.used < _COLD_S:
             return False
         return self._evict(None)
@@ -289,7 +301,7 @@ class Pool:
             for _ in range(self._missing()):
                 fork = asyncio.create_task(self._fork())
                 self._forks.add(fork)
-                fork.add_done_callback(self._forks.discard)
+                fork.add_done_callback(self._forked)
 
     def _clear_places(self) -> None:
         """End idle workers, whose tenants would use them again at once, for those who have waited for a place too long.
@@ -344,14 +356,20 @@ class Pool:
     def _total(self) -> int:
         return len(self._reserve) + len(self._tenancies) + len(self._forks)
 
-    async def _fork(self) -> None:
+    async def _fork(self) -> bool:
+        """Whether there is one more."""
         try:
-            worker = await self._spawner.fork()
+            self._reserve.append(await self._spawner.fork())
         except EngineError as error:
             self._fail_waiter(error)
-            return
-        self._reserve.append(worker)
-        asyncio.get_running_loop().call_soon(self._settle)
+            return False
+        return True
+
+    def _forked(self, fork: asyncio.Task[bool]) -> None:
+        """It counts no more as one that comes: who waited has it, and the next one is started at once."""
+        self._forks.discard(fork)
+        if not fork.cancelled() and fork.exception() is None and fork.result():
+            self._settle()
 
     def _fail_waiter(self, error: EngineError) -> None:
         if firsts := self._waiters.firsts():
@@ -361,11 +379,11 @@ class Pool:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
-            oldest = time.monotonic() - self._size.worker_idle_s
+            now = time.monotonic()
+            oldest = now - self._size.worker_idle_s
             for worker in self._tenancies.idle:
-                if worker.used < oldest or not self._usable(worker):
-                    self._tenancies.take(worker)
-                    worker.kill()
+                if worker.used < oldest or not self._usable(worker, now):
+                    self._end(worker)
             if self._spawner.age_s > self._size.zygote_age_s:
                 await self._rotate()
             self._settle()

@@ -16,6 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from engine.alarms import Alarms
 from engine.errors import SandboxFailed
 from engine.worker import Worker, WorkerGone
 from sandbox import wire
@@ -45,6 +46,7 @@ class Spawner:
         self._current: _Zygote | None = None
         self._retired: list[_Zygote] = []  # those that may still have workers
         self._starting = asyncio.Lock()
+        self.alarms = Alarms()  # of its workers, and of who waits for them
 
     async def start(self) -> None:
         """Start the first zygote. Raises SandboxFailed."""
@@ -88,7 +90,7 @@ class Spawner:
     async def rotate(self) -> None:
         """Let a fresh zygote make the workers from now on."""
         async with self._starting:
-            fresh = await _Zygote.start(self._setting)
+            fresh = await _Zygote.start(self._setting, self.alarms)
             old, self._current = self._current, fresh
             self._retired = [zygote for zygote in self._retired if zygote.alive]
             if old:
@@ -108,18 +110,19 @@ class Spawner:
             return self._current
         async with self._starting:
             if not (self._current and self._current.alive):
-                self._current = await _Zygote.start(self._setting)
+                self._current = await _Zygote.start(self._setting, self.alarms)
             return self._current
 
 
 class _Zygote:
     """One zygote process and the workers it made."""
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, alarms: Alarms) -> None:
         self.born = time.monotonic()
         self.alive = True
         self._process = process
         self._control = control
+        self._alarms = alarms
         self._forks: deque[asyncio.Future[Worker]] = deque()
         self._workers: dict[int, Worker] = {}
         self._retired = False
@@ -129,13 +132,13 @@ class _Zygote:
         self._loop.add_reader(control.fileno(), self._read)
 
     @classmethod
-    async def start(cls, setting: ZygoteSetting) -> _Zygote:
+    async def start(cls, setting: ZygoteSetting, alarms: Alarms) -> _Zygote:
         """Exec one and wait until it stands."""
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             ours.setblocking(False)
             with theirs:
-                zygote = cls(_exec(setting, theirs.fileno()), ours)
+                zygote = cls(_exec(setting, theirs.fileno()), ours, alarms)
         except OSError as error:
             raise SandboxFailed(f"a zygote cannot be started: {error.strerror}") from None
         try:
@@ -209,7 +212,7 @@ class _Zygote:
                 self._lose()
             case wire.Forked(pid=pid):
                 channel, pidfd = socket.socket(fileno=descriptors[0]), descriptors[1]
-                self._workers[pid] = worker = Worker(pid, channel, pidfd, self._loop.create_future())
+                self._workers[pid] = worker = Worker(pid, channel, pidfd, self._loop.create_future(), self._alarms)
                 answer = self._forks.popleft()
                 if answer.cancelled():
                     worker.kill()

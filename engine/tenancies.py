@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from engine.worker import Worker
 
 
@@ -14,7 +12,7 @@ class Tenancies:
         self.leased: set[Worker] = set()
         self._idle: dict[Worker, None] = {}  # longest idle first
         self._idle_of: dict[str, list[Worker]] = {}  # likewise
-        self._has: Counter[str] = Counter()  # leased and idle
+        self._has: dict[str, int] = {}  # leased and idle
 
     def __len__(self) -> int:
         return len(self.leased) + len(self._idle)
@@ -29,66 +27,59 @@ class Tenancies:
         """How many they are."""
         return len(self._idle)
 
-    @property
-    def longest_idle(self) -> Worker | None:
-        """The one of them that has waited longest."""
-        return next(iter(self._idle), None)
+    def longest_idle(self, tenant: str | None = None) -> Worker | None:
+        """The one that has waited longest, of a tenant's or of all; None: there is none."""
+        return next(iter(self._idle if tenant is None else self._idle_of.get(tenant, ())), None)
 
     def of(self, tenant: str) -> int:
         """How many a tenant has."""
-        return self._has[tenant]
+        return self._has.get(tenant, 0)
 
     def has_idle(self, tenant: str) -> bool:
         """Whether one of a tenant's waits for a job."""
         return tenant in self._idle_of
 
     def lend(self, worker: Worker, tenant: str) -> None:
-        """It is at work now: a blank one, or one that was taken from the idle."""
+        """A blank one is the tenant's from now on, and at work."""
         worker.tenant = tenant
         self.leased.add(worker)
-        self._has[tenant] += 1
+        self._has[tenant] = self._has.get(tenant, 0) + 1
 
-    def end_lease(self, worker: Worker) -> None:
-        """It is nobody's here until it is told what it is."""
-        if worker in self.leased:
-            self.leased.remove(worker)
-            self._forget(worker)
-
-    def rest(self, worker: Worker) -> None:
-        """It waits for its tenant's next job."""
-        assert worker.tenant is not None, "it has done a job"
-        self._idle[worker] = None
-        self._idle_of.setdefault(worker.tenant, []).append(worker)
-        self._has[worker.tenant] += 1
-
-    def take_idle(self, tenant: str) -> Worker | None:
-        """The one of a tenant's that has done a job last; None: it has none."""
+    def lend_idle(self, tenant: str) -> Worker | None:
+        """The one of a tenant's that has done a job last is at work again; None: there is none."""
         own = self._idle_of.get(tenant)
         if own is None:
             return None
-        worker = own[-1]
-        self.take(worker)
-        return worker
-
-    def take_longest_idle(self, tenant: str | None) -> Worker | None:
-        """The one that has waited longest, of a tenant's or of all; None: there is none."""
-        worker = self.longest_idle if tenant is None else next(iter(self._idle_of.get(tenant, ())), None)
-        if worker is not None:
-            self.take(worker)
-        return worker
-
-    def take(self, worker: Worker) -> None:
-        """One that is idle, out of here."""
-        assert worker.tenant is not None, "it is idle"
-        del self._idle[worker]
-        own = self._idle_of[worker.tenant]
-        own.remove(worker)
+        worker = own.pop()
         if not own:
-            del self._idle_of[worker.tenant]
-        self._forget(worker)
+            del self._idle_of[tenant]
+        del self._idle[worker]
+        self.leased.add(worker)
+        return worker
 
-    def _forget(self, worker: Worker) -> None:
-        assert worker.tenant is not None, "it was one's"
-        self._has[worker.tenant] -= 1
-        if not self._has[worker.tenant]:
-            del self._has[worker.tenant]
+    def rest(self, worker: Worker) -> None:
+        """It was at work, and waits for its tenant's next job."""
+        assert worker.tenant is not None, "it has done a job"
+        self.leased.remove(worker)
+        self._idle[worker] = None
+        own = self._idle_of.get(worker.tenant)
+        if own is None:
+            self._idle_of[worker.tenant] = [worker]
+        else:
+            own.append(worker)
+
+    def end(self, worker: Worker) -> None:
+        """It is nobody's any more, and not here."""
+        tenant = worker.tenant
+        assert tenant is not None, "it was one's"
+        if worker in self.leased:
+            self.leased.remove(worker)
+        else:
+            del self._idle[worker]
+            own = self._idle_of[tenant]
+            own.remove(worker)
+            if not own:
+                del self._idle_of[tenant]
+        self._has[tenant] -= 1
+        if not self._has[tenant]:
+            del self._has[tenant]

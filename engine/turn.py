@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from engine.alarms import Alarm
 from engine.egress.broker import Broker
 from engine.errors import EngineClosed, SandboxLost
 from engine.outcome import Cause, Finding, LogEvent, Outcome, Step, Usage
@@ -29,39 +30,36 @@ _HANDLING_MS = 250  # left to a hook, or a tenth of its time, after its last cal
 _TRUNCATION_BYTES = 256  # what the worker's own mark may add to the last log event
 
 
-class _Deadline:
+class _Deadline(Alarm):
     """Asks the worker to stop, then kills it. `passed` once it has."""
 
+    __slots__ = ("_end", "_grace", "_worker", "calls_end", "passed")
+
     def __init__(self, worker: Worker, wall_ms: int, grace_ms: int) -> None:
+        super().__init__()
         self._worker = worker
-        self._loop = asyncio.get_running_loop()
-        self._end = self._loop.time() + wall_ms / 1000
+        self._end = time.monotonic() + wall_ms / 1000
         self._grace = min(grace_ms, wall_ms // 10) / 1000
         self.calls_end = self._end - self._grace - min(_HANDLING_MS, wall_ms // 10) / 1000
-        self._timer: asyncio.TimerHandle | None = None
         self.passed = False
 
     def begin(self) -> None:
         """Arm it, for the time from when it was made."""
-        self._timer = self._loop.call_at(self._end - self._grace, self._ask)
+        self._worker.alarms.set(self, self._end - self._grace)
 
     def cancel(self) -> None:
         """The job has ended."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._worker.alarms.take_back(self)
 
-    def _ask(self) -> None:
+    def ring(self) -> None:
         """Again and again: a signal that comes just before a sleep begins is not seen before the sleep ends."""
-        left = self._end - self._loop.time()
-        if left <= 0:
-            self._kill()
+        now = time.monotonic()
+        if now >= self._end:
+            self.passed = True
+            self._worker.kill()
             return
-        self._timer = self._loop.call_later(min(left, self._grace / _ASKS + 0.001), self._ask)
+        self._worker.alarms.set(self, min(self._end, now + self._grace / _ASKS + 0.001))
         self._worker.interrupt()
-
-    def _kill(self) -> None:
-        self.passed = True
-        self._worker.kill()
 
 
 @dataclass(slots=True)
@@ -111,7 +109,10 @@ async def run_turn(
         if rest or not worker.has_ended:
             deadline.begin()
             await worker.send_rest(rest)
-        done = await _listen(worker, job.limits, heard, broker, deadline)
+        frame = await worker.receive()
+        while not isinstance(frame, wire.Done):  # nearly always it is one at once
+            frame = await _heard(frame, worker, heard, broker, deadline)
+        done = _checked(frame, worker, job.limits)
         worker.peak_bytes = done.peak_bytes
         worker.brief = time.perf_counter() - begun < BRIEF_S
         if done.status in _LAST or done.spent:
@@ -163,19 +164,17 @@ def _only_checked(frame: wire.Reply, worker: Worker) -> wire.Checked:
     return frame
 
 
-async def _listen(worker: Worker, limits: wire.Limits, heard: _Heard, broker: Broker, deadline: _Deadline) -> wire.Done:
-    while True:
-        frame = await worker.receive()
-        match frame:
-            case wire.Log():
-                heard.add(frame)
-            case wire.Http():
-                if not await _answer(worker, frame, broker, deadline.calls_end):
-                    return _checked(_only_stopped(await worker.receive()), worker, limits)
-            case wire.Done():
-                return _checked(frame, worker, limits)
-            case _:
-                raise wire.ProtocolError(f"a run does not send {type(frame).__name__.lower()}")
+async def _heard(frame: wire.Reply, worker: Worker, heard: _Heard, broker: Broker, deadline: _Deadline) -> wire.Reply:
+    """What comes after a frame that is not the end, which is seen to."""
+    match frame:
+        case wire.Log():
+            heard.add(frame)
+        case wire.Http():
+            if not await _answer(worker, frame, broker, deadline.calls_end):
+                return _only_stopped(await worker.receive())
+        case _:
+            raise wire.ProtocolError(f"a run does not send {type(frame).__name__.lower()}")
+    return await worker.receive()
 
 
 async def _answer(worker: Worker, call: wire.Http, broker: Broker, end: float) -> bool:

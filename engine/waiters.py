@@ -7,7 +7,6 @@ the longest line gives up its last one: a tenant's share of the waiting is bound
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict, deque
 
 from engine.worker import Worker
@@ -18,8 +17,8 @@ class Waiter:
 
     __slots__ = ("given", "reuse", "since", "tenant")
 
-    def __init__(self, tenant: str, reuse: bool, given: asyncio.Future[Worker]) -> None:  # noqa: FBT001 - two places
-        self.tenant, self.reuse, self.given, self.since = tenant, reuse, given, time.monotonic()
+    def __init__(self, tenant: str, *, reuse: bool, given: asyncio.Future[Worker], since: float) -> None:
+        self.tenant, self.reuse, self.given, self.since = tenant, reuse, given, since
 
 
 class Waiters:

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from engine.alarms import Alarms
 from sandbox import wire
 
 BRIEF_S = 0.000_25  # a turn of a small hook, on a processor of its own that first has to wake
@@ -41,8 +42,11 @@ class WorkerGone(Exception):
 class Worker:
     """One worker process. `tenant` is set by the pool, once."""
 
-    def __init__(self, pid: int, channel: socket.socket, pidfd: int, exited: asyncio.Future[int | None]) -> None:
+    def __init__(
+        self, pid: int, channel: socket.socket, pidfd: int, exited: asyncio.Future[int | None], alarms: Alarms
+    ) -> None:
         self.pid = pid  # in the zygote's pid namespace
+        self.alarms = alarms  # of its turns' deadlines
         self.pidfd = pidfd
         self.exited = exited  # its exit code, or minus the signal that ended it; None when nobody can know
         self.born = time.monotonic()
@@ -61,7 +65,7 @@ class Worker:
         self._channel = channel
         self._reader = wire.FrameReader(wire.REPLY_BYTES)
         self._bodies: deque[bytes] = deque()  # of frames, each parsed when it is looked at
-        self._pending_bytes = 0
+        self._pending_bytes = 0  # of these, and of the one that is not yet whole
         self._event: asyncio.Future[None] | None = None
         self._then: Callable[[], object] | None = None
         self._loop = asyncio.get_running_loop()
@@ -85,7 +89,8 @@ class Worker:
             return
         self._loop.add_writer(self._channel.fileno(), self._wake)
         while rest:
-            await self._woken()
+            self._event = self._loop.create_future()
+            await self._event
             if self.gone:
                 raise WorkerGone
             rest = self._write(rest)
@@ -116,19 +121,15 @@ class Worker:
         while not self._bodies:
             if self.gone:
                 raise WorkerGone
-            await self._woken()
+            self._event = self._loop.create_future()
+            await self._event
         body = self._bodies.popleft()
-        self._pending_bytes -= len(body)
+        self._pending_bytes -= wire.PREFIX_BYTES + len(body)
         try:
             return wire.parse(body, wire.replies)
         except wire.ProtocolError as error:
             self._break(str(error))
             raise WorkerGone from None
-
-    async def _woken(self) -> None:
-        """Wait until frames have come, there is room to send, or the worker is gone."""
-        self._event = self._loop.create_future()
-        await self._event
 
     def when_heard(self, then: Callable[[], object] | None) -> None:
         """Call `then` when the next frame comes or the worker is gone; None: no longer."""
@@ -182,8 +183,8 @@ class Worker:
         except wire.ProtocolError as error:
             self._break(str(error))
             return
-        self._bodies.extend(bodies)
-        self._pending_bytes += sum(map(len, bodies))
+        self._bodies += bodies
+        self._pending_bytes += length
         if len(self._bodies) > _MOST_PENDING or self._pending_bytes > _MOST_PENDING_BYTES:
             self._break("a flood of frames")
             return

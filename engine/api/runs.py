@@ -121,7 +121,7 @@ async def _outcome(
         return wanted.fault
     within = Within(execution_id=execution_id, deadline=deadline_of(services.config))
     running = services.engine.run(wanted.hook, arguments, within=within)
-    return await while_awaited(running, request.receive)
+    return await while_awaited(running, request.receive, services.engine.alarms)
 
 
 async def _wanted(services: Services, caller: Caller, body: RunBody) -> _Wanted:

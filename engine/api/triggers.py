@@ -83,7 +83,7 @@ class Triggers:
             return await _enqueued(services, standing, point, arguments, key)
         deadline = deadline_of(services.config, wait_s)
         called = services.calls.call(tenant, point, arguments, deadline=deadline, revision=revision)
-        ended, _ = await while_awaited(called, receive)
+        ended, _ = await while_awaited(called, receive, services.engine.alarms)
         return 200, _told(point, ended)
 
     async def _tenant(self, scope: Scope, authorization: list[str], asked: str) -> Tenant:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -105,13 +106,12 @@ class Running:
 
     def _invocation(self, tenant: Tenant, execution: Execution) -> Invocation:
         """Raises UnknownPoint."""
-        loop = asyncio.get_running_loop()
         return Invocation(
             id=execution.id,
             tenant=tenant,
             point=point_named(execution.trigger_id),
             arguments=execution.arguments.encode(),
-            deadline=loop.time() + self._wait_s + self._wall_s * len(execution.hook_ids),
+            deadline=time.monotonic() + self._wait_s + self._wall_s * len(execution.hook_ids),
             hook_ids=execution.hook_ids,
             attempt=execution.attempt,
             position=execution.position,

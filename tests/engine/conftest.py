@@ -29,6 +29,7 @@ POINT = "post-change-password"
 _POLL_S = 0.01
 _PATIENCE_S = 60.0  # what this machine may take when it does something else at the same time
 _ON_BOTH_LOOPS = {  # what speaks to the event loop itself: the server runs on uvloop, the commands on asyncio's own
+    "test_alarms.py",
     "test_egress_connection.py",
     "test_egress_kept.py",
     "test_egress_names.py",

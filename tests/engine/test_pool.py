@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import os
 import signal
 import time
@@ -96,6 +97,26 @@ async def test_workers_that_were_used_just_now_make_no_room_for_the_reserve(unti
 
         assert [False] * 4 == [worker.gone for worker in warm]
         assert {"reserve": 0, "starting": 0} == {name: pool.counts()[name] for name in ("reserve", "starting")}
+
+
+async def test_when_who_waited_for_a_blank_worker_has_it_the_next_one_is_started_at_once(
+    until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise each stranger who comes would wait for the whole of a fork."""
+    async with pool_of(workers=4, reserve=1) as pool:
+        await is_full(pool, until, 1)
+        monkeypatch.setattr("engine.pool._COLD_S", math.inf)
+        for tenant in ("first", "second", "third"):
+            await use(pool, tenant)
+            await until(lambda: not pool.counts()["starting"], "nothing that starts")
+        await use(pool, "fourth")
+        assert {"reserve": 0, "idle": 4, "leased": 0, "starting": 0, "waiting": 0} == pool.counts()
+
+        monkeypatch.setattr("engine.pool._COLD_S", 0)
+        async with pool.lease("stranger", reuse=True):
+            counts = pool.counts()
+
+    assert 1 == counts["starting"] + counts["reserve"]
 
 
 @pytest.mark.parametrize("size", [{"workers": 1, "reserve": 1}, {"workers": 4}])

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from engine.alarms import Alarms
 from engine.benchmarks import no_calls
 from engine.outcome import Outcome
 from engine.spawner import Spawner
@@ -52,7 +53,7 @@ class Peer:
         self._watched = os.pidfd_open(self.process.pid)
         self._exited: asyncio.Future[int] = loop.create_future()
         loop.add_reader(self._watched, self._ended)
-        self.worker = Worker(self.process.pid, near, os.pidfd_open(self.process.pid), self._exited)
+        self.worker = Worker(self.process.pid, near, os.pidfd_open(self.process.pid), self._exited, Alarms())
 
     def _ended(self) -> None:
         asyncio.get_running_loop().remove_reader(self._watched)

@@ -22,7 +22,7 @@ def loop() -> Any:
 
 
 def wait(waiters: Waiters, loop: asyncio.AbstractEventLoop, tenant: str) -> Waiter:
-    waiter = Waiter(tenant, reuse=True, given=loop.create_future())
+    waiter = Waiter(tenant, reuse=True, given=loop.create_future(), since=0.0)
     waiters.add(waiter)
     return waiter
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from engine.alarms import Alarms
 from engine.benchmarks import no_calls
 from engine.turn import check_turn, run_turn
 from engine.worker import Worker
@@ -37,7 +38,7 @@ class Hostile:
         self._watched = os.pidfd_open(self.child.pid)
         self._exited: asyncio.Future[int] = loop.create_future()
         loop.add_reader(self._watched, self._reap)
-        self.worker = Worker(self.child.pid, ours, os.pidfd_open(self.child.pid), self._exited)
+        self.worker = Worker(self.child.pid, ours, os.pidfd_open(self.child.pid), self._exited, Alarms())
 
     def _reap(self) -> None:
         asyncio.get_running_loop().remove_reader(self._watched)
@@ -199,10 +200,10 @@ async def test_a_check_that_breaks_the_protocol_ends_as_crashed(hostile: Hostile
 @pytest.mark.parametrize("frame", [wire.pack(DONE), wire.pack(LOG), wire.pack(wire.Ready(1)), b"\xff\xff\xff\xff"])
 async def test_a_frame_before_the_job_is_no_answer_to_it(hostile: Hostile, frame: bytes) -> None:
     """What comes from an idle worker is nobody's outcome: the worker is not quiet, or gone."""
-    woken = asyncio.create_task(hostile.worker._woken())
-    await asyncio.sleep(0)
+    heard = asyncio.Event()
+    hostile.worker.when_heard(heard.set)
     await hostile.tell([frame])
-    await asyncio.wait_for(woken, 10)
+    await asyncio.wait_for(heard.wait(), 10)
 
     assert hostile.worker.gone or not hostile.worker.quiet
 
