@@ -5,7 +5,6 @@ Of a response that its point keeps whole, and of arguments without secrets, no b
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -117,12 +116,14 @@ def storable(point: Point, arguments: bytes, outcome: Outcome) -> Outcome:
 
 def log_type(point: Point, arguments: bytes, *, failed: bool) -> str | None:
     """The type of the log event of an end; None: such an end leaves none. Source: AUTH0.md section 5.3."""
-    with contextlib.suppress(RecursionError):
+    try:
         for path, by_value in point.log_types.items():
             found = _found(arguments, path)
             types = by_value.get(str(msgspec.json.decode(found))) if found is not None else None
             if types is not None:
                 return types["failure" if failed else "success"]
+    except RecursionError:  # what cannot be looked into is of no special type
+        pass
     return point.failure_log_type if failed else point.success_log_type
 
 

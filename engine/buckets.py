@@ -17,7 +17,7 @@ _MOST_KEYS = 100_000  # buckets kept
 Clock = Callable[[], float]
 
 
-class Rate(msgspec.Struct, frozen=True):
+class Rate(msgspec.Struct, frozen=True, gc=False):
     """Of one bucket."""
 
     burst: int  # at once, when nothing was asked for a while
@@ -29,7 +29,7 @@ class Rate(msgspec.Struct, frozen=True):
         return self.burst / self.per_second
 
 
-class Level(msgspec.Struct, frozen=True):
+class Level(msgspec.Struct, frozen=True, gc=False):
     """What is in a bucket."""
 
     remaining: int

@@ -53,33 +53,35 @@ class Dispatcher:
         Raises PoolBusy, EngineClosed, SandboxFailed: try again, all hooks of this attempt; Missing when the tenant is
         gone, StoreError. When it is cancelled, the worker is ended at once.
         """
-        standing = await self._standings.at(invocation.tenant.id, invocation.revision)
-        ended = await self._run(invocation, _hooks_of(invocation, standing))
-        if (live := self._followed(invocation)) and (ended.runs or ended.error):
+        standings, point = self._standings, invocation.point
+        standing = standings.known(invocation.tenant.id, invocation.revision)
+        if standing is None:
+            standing = await standings.of(invocation.tenant.id)
+        hooks, position = _hooks_of(invocation, standing), invocation.position
+        response = invocation.response if position else initial(point, invocation.arguments)
+        runs: list[HookRun] = []
+        error, known = None, tuple[str, ...]()
+        for hook in hooks[position:] if position else hooks:
+            if hook is not None:
+                run, response = await self._run_hook(invocation, hook, response, known)
+                runs.append(run)
+                if run.outcome.status != "ok":
+                    error = error_of(point, run.outcome)
+                    break
+                known += _secrets_of(hook)
+            position += 1
+        if hooks and not runs and not invocation.position:
+            error = _PASSED_OVER
+        ended = _ended(invocation, runs, position, response, error)
+        if (live := self._followed(invocation)) and (runs or error):
             live.publish(invocation.tenant.id, _end_of(invocation, ended))
         return ended
-
-    async def _run(self, invocation: Invocation, hooks: Sequence[ReadyHook | None]) -> Ended:
-        point = invocation.point
-        response = invocation.response if invocation.position else initial(point, invocation.arguments)
-        runs: list[HookRun] = []
-        known: tuple[str, ...] = ()
-        for position, hook in enumerate(hooks[invocation.position :], invocation.position):
-            if hook is None:
-                continue
-            run, response = await self._run_hook(invocation, hook, response, known)
-            known += _secrets_of(hook)
-            runs.append(run)
-            if run.outcome.status != "ok":
-                return _ended(invocation, runs, position, response, error_of(point, run.outcome))
-        error = _PASSED_OVER if hooks and not (any(hooks) or invocation.position) else None
-        return _ended(invocation, runs, len(hooks), response, error)
 
     async def _run_hook(
         self, invocation: Invocation, hook: ReadyHook, response: bytes, known: tuple[str, ...]
     ) -> tuple[HookRun, bytes]:
         """One hook's part, and what is answered after it. `known`: secrets of the hooks before it."""
-        record, live = hook.record, self._followed(invocation)
+        record, point, live = hook.record, invocation.point, self._followed(invocation)
         within = Within(
             execution_id=invocation.id,
             attempt=invocation.attempt,
@@ -88,13 +90,13 @@ class Dispatcher:
             deadline=invocation.deadline,
             on_log=functools.partial(_tell, live, invocation, record.name) if live and _tells(invocation) else None,
         )
-        key = _key_of(invocation, hook)
+        key = (invocation.tenant.id, record.id, record.version.number)  # whose crashes are counted together
         refused = self._backoff.refused(key) if hook.runnable else None
-        outcome = await self._outcome(invocation, hook, within) if refused is None else refused
+        outcome = refused or hook.fault or await self._outcome(invocation, hook, key, within)
         if live and not _tells(invocation):
-            for logged in storable(invocation.point, invocation.arguments, outcome).logs:
+            for logged in storable(point, invocation.arguments, outcome).logs:
                 _tell(live, invocation, record.name, logged)
-        point, mask = invocation.point, within.mask
+        mask = within.mask
         if mask and not point.blocking:
             outcome = await _passed_on(outcome, mask)
         if outcome.status == "ok":
@@ -111,16 +113,15 @@ class Dispatcher:
         )
         return run, response
 
-    async def _outcome(self, invocation: Invocation, hook: ReadyHook, within: Within) -> Outcome:
-        if hook.runnable is None:
-            assert hook.fault is not None, "either it runs or there is a reason"
-            return hook.fault
-        point, arguments = invocation.point, invocation.arguments
-        outcome = await self._engine.run_fitting(hook.runnable, point, arguments, within=within)
+    async def _outcome(
+        self, invocation: Invocation, hook: ReadyHook, key: tuple[str, str, int], within: Within
+    ) -> Outcome:
+        assert hook.runnable is not None, "either it runs or there is a fault"
+        outcome = await self._engine.run_fitting(hook.runnable, invocation.point, invocation.arguments, within=within)
         if not within.checked:
             outcome = _unchecked(outcome)
         if outcome.usage.wall_ms:  # it was begun
-            self._backoff.note(_key_of(invocation, hook), outcome)
+            self._backoff.note(key, outcome)
         return outcome
 
     def _followed(self, invocation: Invocation) -> Live | None:
@@ -169,11 +170,6 @@ def _unchecked(outcome: Outcome) -> Outcome:
     """Of a check that ended by itself: no finding about a source that was accepted once, but a worker that was lost."""
     message = f"the hook could not be checked, and will be again: {outcome.message}"
     return Outcome(status="crashed", message=message, usage=outcome.usage)
-
-
-def _key_of(invocation: Invocation, hook: ReadyHook) -> tuple[str, str, int]:
-    """Whose crashes are counted together."""
-    return invocation.tenant.id, hook.record.id, hook.record.version.number
 
 
 def _hooks_of(invocation: Invocation, standing: Standing) -> Sequence[ReadyHook | None]:

@@ -10,7 +10,6 @@ written down once, by whoever gives it to the store. Source of the log events' f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -29,15 +28,6 @@ _DESCRIPTION_CHARS = 2_000
 _FIELD_CHARS = 200  # of a user's or a connection's name or id
 _NULL = msgspec.Raw(b"null")
 _NUMBER = 3  # decimals of milliseconds
-_PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {  # fields of a log event, and where the arguments have them
-    "user_id": (("user", "id"), ("context", "user", "user_id")),
-    "user_name": (("user", "username"), ("user", "email"), ("context", "user", "name")),
-    "connection": (("context", "connection", "name"),),
-    "connection_id": (("context", "connection", "id"),),
-    "client_id": (("client", "id"), ("context", "client", "client_id")),
-    "client_name": (("client", "name"), ("context", "client", "name")),
-    "ip": (("context", "request", "ip"), ("context", "ip")),
-}
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -245,11 +235,10 @@ def _log_event(invocation: Invocation, told: Told) -> LogEvent | None:
 
 
 def _event(invocation: Invocation | _Whose, type_: str, message: str, details: dict[str, Json]) -> LogEvent:
-    given = _given(answers.redacted(invocation.point, invocation.arguments))
     said = {"trigger_id": invocation.point.id, "execution_id": invocation.id, "attempt": invocation.attempt}
     event = LogEvent(type=type_, description=_storable(message, _DESCRIPTION_CHARS), details=_raw(said | details))
-    fields: Any = {name: _first(given, places) for name, places in _PLACES.items()}  # of Said
-    event.update(fields)
+    about: Any = _about(answers.redacted(invocation.point, invocation.arguments))  # it is of LogEvent, too
+    event.update(about)
     return event
 
 
@@ -305,6 +294,7 @@ class _Arguments(msgspec.Struct):
     context: _Context | _Else = None
 
 
+_NOTHING, _NO_CONTEXT, _NOBODY = _Arguments(), _Context(), _Named()
 _error = msgspec.json.Decoder(_Error | _Else)
 _arguments = msgspec.json.Decoder(_Arguments | _Else)
 
@@ -327,14 +317,34 @@ def _given(arguments: bytes) -> Any:
         return None
 
 
-def _first(given: Any, places: tuple[tuple[str, ...], ...]) -> str:
-    """The first text that stands at one of these places."""
-    for place in places:
-        found = given
-        for step in place:
-            found = getattr(found, step, None)
-        if isinstance(found, str):
-            return _storable(found, _FIELD_CHARS)
+def _about(arguments: bytes) -> Said:
+    """Whom and what a call is about: the first text that stands where the points have it."""
+    given = _given(arguments)
+    if not isinstance(given, _Arguments):
+        given = _NOTHING
+    context = given.context if isinstance(given.context, _Context) else _NO_CONTEXT
+    user, of_context = _named(given.user), _named(context.user)
+    client, own_client = _named(given.client), _named(context.client)
+    connection, request = _named(context.connection), _named(context.request)
+    return {
+        "user_id": _text(user.id, of_context.user_id),
+        "user_name": _text(user.username, user.email, of_context.name),
+        "connection": _text(connection.name),
+        "connection_id": _text(connection.id),
+        "client_id": _text(client.id, own_client.client_id),
+        "client_name": _text(client.name, own_client.name),
+        "ip": _text(request.ip, context.ip),
+    }
+
+
+def _named(given: Any) -> _Named:
+    return given if isinstance(given, _Named) else _NOBODY
+
+
+def _text(*found: Any) -> str:
+    for each in found:
+        if isinstance(each, str):
+            return _storable(each, _FIELD_CHARS)
     return ""
 
 

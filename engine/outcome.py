@@ -15,7 +15,7 @@ def lines_of(source: str) -> list[str]:
     return re.split(r"\r\n|\r|\n", source)
 
 
-class LogEvent(msgspec.Struct, frozen=True, kw_only=True):
+class LogEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line that the hook logged."""
 
     level: str  # info, warn, error
@@ -24,7 +24,7 @@ class LogEvent(msgspec.Struct, frozen=True, kw_only=True):
     at: str  # RFC 3339, UTC, milliseconds
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the job cost."""
 
     wall_ms: float  # by the engine's clock
@@ -32,7 +32,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     peak_bytes: int  # largest resident size of the worker, by its word
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing that the policy refuses, or that a check warns of. `line` and `column` count from 1."""
 
     rule: str
@@ -43,7 +43,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     hint: str
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of the hook's source that an error passed through."""
 
     line: int
@@ -58,7 +58,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
 
 
-class Spans(msgspec.Struct, frozen=True, kw_only=True):
+class Spans(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where the time of an exchange went, in milliseconds. None: there was no such step, as on a kept connection."""
 
     dns_ms: float | None = None

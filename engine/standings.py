@@ -62,15 +62,17 @@ class Standings:
         self._kept: cachetools.LRUCache[str, Standing] = cachetools.LRUCache(_KEPT_BYTES, _weight)
         self._loading: dict[str, asyncio.Task[Standing]] = {}
 
-    async def at(self, tenant_id: str, revision: int | None) -> Standing:
-        """The same as `of`, for who has just read the tenant's revision, and need not ask again; None: has not."""
-        known = self._kept_since(tenant_id, revision) if revision is not None else None
-        return known or await self.of(tenant_id)
-
     def at_once(self, tenant_id: str) -> Standing | None:
         """The same as `of`, if it is known without waiting for anybody. Raises StoreError."""
-        revision = self._revisions.at_once(tenant_id)
-        return self._kept_since(tenant_id, revision) if revision is not None else None
+        return self.known(tenant_id, self._revisions.at_once(tenant_id))
+
+    def known(self, tenant_id: str, revision: int | None) -> Standing | None:
+        """The tenant at that revision, which was just read, or a later one; None: ask `of`.
+
+        `revision`: None: nobody has read it.
+        """
+        kept = self._kept.get(tenant_id) if revision is not None else None
+        return kept if kept is not None and revision is not None and kept.tenant.revision >= revision else None
 
     async def of(self, tenant_id: str) -> Standing:
         """The tenant with its enabled hooks, as committed when this was asked, or later.
@@ -86,11 +88,6 @@ class Standings:
         if kept is not None and kept.tenant.revision == revision:
             return kept
         return await self._loaded(tenant_id, revision)
-
-    def _kept_since(self, tenant_id: str, revision: int) -> Standing | None:
-        """The tenant at that revision, or a later one; None: it is not known here yet."""
-        kept = self._kept.get(tenant_id)
-        return kept if kept is not None and kept.tenant.revision >= revision else None
 
     async def hook(self, tenant_id: str, hook_id: str) -> tuple[Tenant, ReadyHook]:
         """One hook, enabled or not, and its tenant; kept nowhere. Raises as `of`, and Missing for no such hook."""

@@ -79,7 +79,7 @@ class Triggers:
         arguments = await self._arguments(scope, receive, headers.get(b"content-type"), point)
         revision = None if meanwhile.over() else tenant.revision
         if not point.blocking:
-            standing = await services.standings.at(tenant.id, revision)
+            standing = services.standings.known(tenant.id, revision) or await services.standings.of(tenant.id)
             return await _enqueued(services, standing, point, arguments, key)
         deadline = deadline_of(services.config, wait_s)
         called = services.calls.call(tenant, point, arguments, deadline=deadline, revision=revision)

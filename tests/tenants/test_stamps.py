@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,12 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ulid import ULID
 
-from tenants.stamps import id_after, now_ms, random_bytes, ulid_text
+from tenants.stamps import id_after, now_ms, random_bytes, time_text
 
 
-@given(raw=st.binary(min_size=16, max_size=16))
-def test_an_id_is_written_as_the_library_writes_it(raw: bytes) -> None:
-    assert str(ULID(raw)) == ulid_text(raw)
+@given(milliseconds=st.integers(0, (1 << 48) - 1))
+def test_an_ids_time_is_written_as_the_library_writes_it(milliseconds: int) -> None:
+    assert str(ULID(milliseconds.to_bytes(6, "big") + bytes(10)))[:10] == time_text(milliseconds)
+
+
+def test_every_digit_stands_at_every_place_of_an_ids_random_part_about_as_often() -> None:
+    places = [Counter(digits) for digits in zip(*(id_after(None)[10:] for _ in range(20_000)), strict=True)]
+
+    assert [32] * 16 == [len(place) for place in places]
+    assert all(20_000 / 32 * 0.7 < number < 20_000 / 32 * 1.3 for place in places for number in place.values())
 
 
 def test_an_id_tells_when_it_was_made() -> None:
