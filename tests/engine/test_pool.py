@@ -54,8 +54,10 @@ async def is_full(pool: Pool, until: Any, reserve: int) -> None:
 
 @contextlib.asynccontextmanager
 async def pool_of(**settings: Any) -> AsyncIterator[Pool]:
+    """Whoever has waited has taken back the alarm of its patience, however that ended."""
     async with Engine(Config(**settings)) as engine:
         yield engine.pool
+    assert 0 == len(engine.alarms)
 
 
 async def test_the_reserve_is_filled_with_blank_workers(until: Any) -> None:

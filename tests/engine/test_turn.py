@@ -64,6 +64,7 @@ class Peer:
         self.worker.kill()
         self.far.close()
         await self._exited
+        assert 0 == len(self.worker.alarms), "a deadline of a turn that has ended"
 
 
 @pytest.fixture
