@@ -55,7 +55,8 @@ def command(folder: str, *, delete: bool, yes: bool, dry_run: bool, as_json: boo
 
 def _planned(client: Client, tenant: str, folder: Path, project: Project, *, delete: bool) -> Plan:
     """What the server would do. What it refuses is shown as `hookcell check` shows it, and ends the command."""
-    from engine.client import Refused, known_points, rejections
+    from engine.client import Refused
+    from engine.listing import known_points, rejections
     from engine.project import check_points
 
     check_points(folder, project, known_points(client))

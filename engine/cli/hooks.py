@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @asks_tenant
 def command(name: str | None, number: int | None, *, versions: bool, as_json: bool, **given: Any) -> None:
     """List the tenant's hooks; or print the source of the hook NAME, byte for byte."""
-    from engine.client import HookRow, listed_hooks
+    from engine.client import HookRow
+    from engine.listing import listed_hooks
 
     if name is None and (number or versions):
         raise click.UsageError("--version and --versions are of one hook: write its NAME")
@@ -58,7 +59,7 @@ def _print(hooks: list[Any]) -> None:
 
 
 def _print_versions(client: Client, tenant: str, name: str, *, as_json: bool) -> None:
-    from engine.client import listed_versions
+    from engine.listing import listed_versions
 
     versions = listed_versions(client, tenant, name)
     if as_json:

@@ -30,7 +30,7 @@ def command(folder: str, *, force: bool, **given: Any) -> None:
 
     A hook keeps the file that DIR's tenant.yaml names for it. Values of secrets stay there, and no file is deleted.
     """
-    from engine.client import hooks_with_sources
+    from engine.listing import hooks_with_sources
 
     path = Path(folder)
     old = _old_project(path)

@@ -25,7 +25,8 @@ def command(name: str, number: int | None, **given: Any) -> None:
     It is checked as a new upload is. Whether the hook is enabled stays as it is. The folder that you deploy from still
     has the newer source: deploying it brings that back.
     """
-    from engine.client import HookRow, listed_versions
+    from engine.client import HookRow
+    from engine.listing import listed_versions
 
     client, tenant = client_of(given), tenant_of(given)
     place = ("tenants", tenant, "hooks", name, "versions")

@@ -47,7 +47,7 @@ def create(name: str, settings: tuple[str, ...], *, as_json: bool, **given: Any)
 @_AS_JSON
 def list_all(*, as_json: bool, **given: Any) -> None:
     """List every tenant with what is set for it."""
-    from engine.client import all_tenants
+    from engine.listing import all_tenants
 
     tenants = all_tenants(client_of(given))
     if as_json:

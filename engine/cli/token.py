@@ -60,7 +60,7 @@ def create(name: str, file: str | None, *, as_json: bool, **given: Any) -> None:
 @_options
 def list_all(*, as_json: bool, **given: Any) -> None:
     """List the tokens there are: never themselves."""
-    from engine.client import listed_tokens
+    from engine.listing import listed_tokens
 
     tokens = listed_tokens(client_of(given), *_place(given))
     if as_json:
