@@ -1,16 +1,18 @@
 """A client of a running server's /v1 API, over `requests`; what the commands that talk to a server are made of.
 
 What the server refuses is Refused, with its own words; a server that cannot be reached is Unreachable, with what to
-look at. Redirects are not followed, and .netrc takes no part.
+look at. Redirects are not followed, and .netrc takes no part. Who asks too often for a moment is made to wait: nothing
+of a request that was refused for that has been done, so it is asked again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -28,6 +30,9 @@ _READ_S = 120  # a deployment checks every hook of it
 _FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 _CHUNK_BYTES = 64 << 10
 _MOST_BYTES = 256 << 20  # of an answer: the export of a hundred large hooks is 100 MB
+_MOST_WAITS = 5  # of one request
+_SHORT_S = {"1": 1, "2": 2}  # a Retry-After that is waited out
+_TOO_OFTEN = (429, "too_many_requests", "Global limit has been reached")  # too many bad tokens have another text
 
 
 class Unreachable(EngineError):
@@ -147,6 +152,7 @@ class Client:
     server: str  # https://host:port
     token: str = field(repr=False)
     ca_file: str | None = None  # PEM: the authorities that are trusted, instead of the public ones
+    wait: Callable[[int], None] = time.sleep  # lets so many seconds pass, when the server is asked too often
 
     def get(self, kind: type[_Kind], *path: str, **query: _Query) -> _Kind:
         """What is there. Raises Refused, Unreachable; so do the others."""
@@ -154,7 +160,7 @@ class Client:
 
     def text(self, *path: str, **query: _Query) -> str:
         """What is there, as text, line ends as they are."""
-        return self._ask("GET", path, query).content.decode(errors="replace")
+        return self._ask("GET", path, query).decode(errors="replace")
 
     def post(self, kind: type[_Kind], body: Any, *path: str) -> _Kind:
         """Make what `body` describes."""
@@ -184,22 +190,28 @@ class Client:
     def streaming(self, *path: str, headers: Mapping[str, str], read_s: float) -> Iterator[Iterator[bytes]]:
         """What the server goes on to say, as it comes; silence of `read_s` seconds is Unreachable."""
         with requests.Session() as session:
-            answer = self._opened(session, _Asked("GET", path, headers=headers, read_s=read_s))
-            if answer.status_code != 200:
-                self._refuse(_Answer(answer.status_code, self._read_from(answer)))
+            answer = self._taken(session, _Asked("GET", path, headers=headers, read_s=read_s, good=(200,)))
             yield self._chunks(answer, _CHUNK_BYTES if answer.raw.chunked else 1)  # else it would wait until it is full
 
-    def _ask(self, method: str, path: tuple[str, ...], query: Mapping[str, _Query], body: Any = None) -> _Answer:
+    def _ask(self, method: str, path: tuple[str, ...], query: Mapping[str, _Query], body: Any = None) -> bytes:
         content = None if body is None else msgspec.json.encode(body)
         return self._answer(_Asked(method, path, query=query, content=content))
 
-    def _answer(self, asked: _Asked) -> _Answer:
+    def _answer(self, asked: _Asked) -> bytes:
         with requests.Session() as session:
-            answer = self._opened(session, asked)
-            received = _Answer(answer.status_code, self._read_from(answer))
-        if not 200 <= received.status < 300:
-            self._refuse(received)
-        return received
+            return self._read_from(self._taken(session, asked))
+
+    def _taken(self, session: requests.Session, asked: _Asked) -> requests.Response:
+        """The answer, nothing of it read yet; after a while, where the server wants to be asked again in a moment."""
+        waits = 0
+        while (answer := self._opened(session, asked)).status_code not in asked.good:
+            refused = Refused(answer.status_code, _error_body(self._read_from(answer), self.server))
+            again_s = _SHORT_S.get(answer.headers.get("Retry-After", "")) if _is_too_often(refused) else None
+            if again_s is None or waits == _MOST_WAITS:
+                raise refused
+            waits += 1
+            self.wait(again_s)
+        return answer
 
     def _opened(self, session: requests.Session, asked: _Asked) -> requests.Response:
         url = "/".join([self.server.rstrip("/"), "v1", *(quote(step, safe="") for step in asked.path)])
@@ -235,9 +247,6 @@ class Client:
         except _FAULTS as error:
             raise Unreachable(why(self.server, self.ca_file, error)) from None
 
-    def _refuse(self, received: _Answer) -> NoReturn:
-        raise Refused(received.status, _error_body(received, self.server))
-
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
@@ -247,12 +256,7 @@ class _Asked:
     content: bytes | None = None  # JSON
     headers: Mapping[str, str] = field(default_factory=dict)  # beside, or instead of, those of every request
     read_s: float = _READ_S  # of silence
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    content: bytes
+    good: Container[int] = range(200, 300)  # any other status is a refusal
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -281,17 +285,21 @@ def _as_query(value: _Query) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _read(kind: type[_Kind], answer: _Answer) -> _Kind:
+def _read(kind: type[_Kind], content: bytes) -> _Kind:
     try:
-        return msgspec.json.decode(answer.content, type=kind)
+        return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, RecursionError) as error:
         said = one_line(str(error))
         raise Unreachable(f"the answer is not one of a Hookcell server of this version: {said}") from None
 
 
-def _error_body(answer: _Answer, server: str) -> Mapping[str, Any]:
+def _is_too_often(refused: Refused) -> bool:
+    return (refused.status, refused.code, refused.body.get("message")) == _TOO_OFTEN
+
+
+def _error_body(content: bytes, server: str) -> Mapping[str, Any]:
     try:
-        body = msgspec.json.decode(answer.content, type=dict[str, Any])
+        body = msgspec.json.decode(content, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
         body = {}
     if "message" in body or "error_description" in body:

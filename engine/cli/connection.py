@@ -7,6 +7,7 @@ file, or from a prompt that does not show it.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -54,10 +55,18 @@ def client_of(given: dict[str, Any]) -> Client:
     server = given.get("server") or config.server
     if not server.startswith(("http://", "https://")):
         raise BadInput(f"the server is {server!r:.200}; its address begins with http:// or https://")
-    client = Client(server, _token(given.get("token_file"), config.token), given.get("ca_file") or config.ca_file)
+    token, ca_file = _token(given.get("token_file"), config.token), given.get("ca_file") or config.ca_file
+    client = Client(server, token, ca_file, _wait)
     if is_plain(server):
         say(f"hookcell: warning: {server} is not https: the token crosses the network unencrypted", err=True)
     return client
+
+
+def _wait(seconds: int) -> None:
+    """A person at a terminal is told what for; elsewhere it goes by as other time does."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        say(f"hookcell: too many requests for the server; the next one in {seconds} s", err=True)
+    time.sleep(seconds)
 
 
 def tenant_of(given: dict[str, Any], written: str | None = None) -> str:
