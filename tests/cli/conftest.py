@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +17,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from serving import HOOKCELL, Serving, serving
+from serving import HOOKCELL, PATIENCE_S, Serving, serving
 
 from engine.cli import main
 
 _PATIENCE_S = 120  # a command that takes longer hangs, on any machine
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,25 @@ def operate(served: Serving, command: Callable[..., Ran]) -> Callable[..., Ran]:
         return command(*arguments, stdin=stdin, **told | environment)
 
     return run
+
+
+@pytest.fixture
+def ended(served: Serving, ask: Callable[..., Ran], tenant: str) -> Callable[[str], dict[str, Any]]:
+    """`ended(execution_id)`: that execution as the command shows it, when nothing more is to be done.
+
+    It is the operator who looks whether it is: a tenant's own requests are counted, an operator's are not.
+    """
+    path = f"/v1/tenants/{tenant}/executions"
+
+    def wait(execution_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_S
+        while served.ask("GET", f"{path}/{execution_id}").json()["status"] in ("queued", "running"):
+            assert time.monotonic() < deadline, f"{execution_id} has not ended"
+            time.sleep(_POLL_S)
+        shown: dict[str, Any] = json.loads(ask("executions", "show", execution_id, "--json").out)
+        return shown
+
+    return wait
 
 
 @pytest.fixture

@@ -26,25 +26,16 @@ def upload(served: Serving, tenant: str) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def ended(ask: Any) -> Callable[..., dict[str, Any]]:
-    """`ended(id=None)`: an execution, of a new call or that one, as it is when nothing more is to be done."""
-
-    def wait(execution_id: str | None = None) -> dict[str, Any]:
-        if execution_id is None:
-            execution_id = json.loads(ask("trigger", POINT, "--sample", "--json").out)["execution_id"]
-        while True:
-            found: dict[str, Any] = json.loads(ask("executions", "show", execution_id, "--json").out)
-            if found["status"] not in ("queued", "running"):
-                return found
-
-    return wait
+def called(ask: Any, ended: Any) -> Callable[[], dict[str, Any]]:
+    """`called()`: the execution of a new call, when nothing more is to be done."""
+    return lambda: ended(json.loads(ask("trigger", POINT, "--sample", "--json").out)["execution_id"])
 
 
-def test_the_newest_come_first_and_are_chosen(ask: Any, upload: Any, ended: Any) -> None:
+def test_the_newest_come_first_and_are_chosen(ask: Any, upload: Any, called: Any) -> None:
     upload("cb()")
-    well = ended()["id"]
+    well = called()["id"]
     upload(FAILING)
-    badly = ended()["id"]
+    badly = called()["id"]
 
     def listed(*options: str) -> list[str]:
         return [each["id"] for each in json.loads(ask("executions", "list", "--json", *options).out)]
@@ -66,10 +57,10 @@ def test_more_than_a_page_is_listed(ask: Any, served: Serving, tenant: str, uplo
     assert [each.json()["execution_id"] for each in reversed(made[1:])] == [each["id"] for each in found]
 
 
-def test_alone_it_lists_them_as_a_table(ask: Any, upload: Any, ended: Any) -> None:
+def test_alone_it_lists_them_as_a_table(ask: Any, upload: Any, called: Any) -> None:
     """With options of the list too."""
     upload(FAILING)
-    found = ended()
+    found = called()
     titles, row = ask("executions").out.splitlines()
 
     assert ["id", "point", "status", "attempt", "triggered", "ended", "message"] == titles.split()
@@ -78,9 +69,9 @@ def test_alone_it_lists_them_as_a_table(ask: Any, upload: Any, ended: Any) -> No
     assert "there are no such executions\n" == ask("executions", "--status", "dead").out
 
 
-def test_one_is_shown_with_the_log_and_the_end_of_each_hook(ask: Any, upload: Any, ended: Any) -> None:
+def test_one_is_shown_with_the_log_and_the_end_of_each_hook(ask: Any, upload: Any, called: Any) -> None:
     upload(FAILING)
-    found = ended()
+    found = called()
     shown = ask("executions", "show", found["id"])
     lines = shown.out.splitlines()
     facts = {line.split()[0]: line.split(maxsplit=1)[1].rstrip() for line in lines[: lines.index("")]}
@@ -94,9 +85,11 @@ def test_one_is_shown_with_the_log_and_the_end_of_each_hook(ask: Any, upload: An
     assert "  a hook:3: raise ValueError('no luck')" in "\n".join(lines)
 
 
-def test_one_that_has_failed_is_run_again_by_the_hook_as_it_is_now(ask: Any, upload: Any, ended: Any) -> None:
+def test_one_that_has_failed_is_run_again_by_the_hook_as_it_is_now(
+    ask: Any, upload: Any, called: Any, ended: Any
+) -> None:
     upload(FAILING)
-    failed = ended()["id"]
+    failed = called()["id"]
     upload("cb()")
     ran = ask("executions", "redrive", failed)
     again = ended(failed)
@@ -107,12 +100,12 @@ def test_one_that_has_failed_is_run_again_by_the_hook_as_it_is_now(ask: Any, upl
 
 
 def test_a_hook_is_tried_again_as_its_retry_says(
-    ask: Any, upload: Any, ended: Any, served: Serving, tenant: str
+    ask: Any, upload: Any, called: Any, served: Serving, tenant: str
 ) -> None:
     """Then it is a dead letter, which is listed and can be run again."""
     upload(FAILING)
     served.ask("PATCH", f"/v1/tenants/{tenant}/hooks/a hook", json={"retry": {"attempts": 3, "first_ms": 1}})
-    found = ended()
+    found = called()
     (log,) = (run["outcome"]["logs"] for run in found["outcome"]["hooks"])
 
     assert ("dead", 3) == (found["status"], found["attempt"])
@@ -142,10 +135,10 @@ def test_what_is_no_command_is_told_as_such(ask: Any) -> None:
 
 
 def test_a_token_that_may_only_read_runs_nothing_again(
-    ask: Any, upload: Any, ended: Any, served: Serving, tenant: str
+    ask: Any, upload: Any, called: Any, served: Serving, tenant: str
 ) -> None:
     upload(FAILING)
-    failed, reading = ended()["id"], served.token(tenant, "read:executions")
+    failed, reading = called()["id"], served.token(tenant, "read:executions")
 
     assert "update:executions" in ask("executions", "redrive", failed, HOOKCELL_TOKEN=reading).fault
     assert 0 == ask("executions", "show", failed, HOOKCELL_TOKEN=reading).status
