@@ -32,9 +32,10 @@ class Alarm:
 
 
 class Alarms:
-    """Those of one event loop."""
+    """Those of one event loop: the one that runs while they are made."""
 
     def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()  # for those who would ask for it with every call
         self._heap: list[list[Any]] = []  # entries; one of an alarm that was taken back holds None instead
         self._dead = 0  # of these
         self._numbers = count()  # of two at the same time the first rings first
@@ -70,7 +71,7 @@ class Alarms:
             self._timer.cancel()
         self._rings_at = at
         left_s = max(at - time.monotonic(), _LEAST_S)
-        self._timer = asyncio.get_running_loop().call_later(left_s, self._ring)
+        self._timer = self.loop.call_later(left_s, self._ring)
 
     def _ring(self) -> None:
         """All whose time has come. One that fails holds up no other: the timer is wound again whatever happens."""

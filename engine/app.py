@@ -91,7 +91,7 @@ class Engine:
 
     @property
     def alarms(self) -> Alarms:
-        """Those of the event loop that it runs on."""
+        """Those of the event loop that it runs on: ask while it runs."""
         return self._spawner.alarms
 
     @property

@@ -113,10 +113,10 @@ def timings_of(ended: Ended, *, queue_ms: float = 0.0) -> Timings:
         for exchange in run.outcome.egress:
             egress_ms += exchange.ms
     return Timings(
-        queue_ms=round(queue_ms, _NUMBER),
+        queue_ms=queue_ms and round(queue_ms, _NUMBER),
         lease_ms=round(lease_ms, _NUMBER),
         run_ms=round(max(wall_ms - egress_ms, 0.0), _NUMBER),
-        egress_ms=round(egress_ms, _NUMBER),
+        egress_ms=egress_ms and round(egress_ms, _NUMBER),
     )
 
 

@@ -72,7 +72,6 @@ class Pool:
         self._reserve: deque[Worker] = deque()
         self._tenancies = Tenancies()
         self._waiters = Waiters()
-        self._alarms = spawner.alarms
         self._forks: set[asyncio.Task[bool]] = set()
         self._sweeper: asyncio.Task[None] | None = None
         self._closed = True  # until it is started
@@ -81,6 +80,7 @@ class Pool:
     async def start(self) -> None:
         """Start the spawner and fill the reserve. Raises SandboxFailed."""
         await self._spawner.start()
+        self._alarms = self._spawner.alarms
         self._reserve.append(await self._spawner.fork())
         self._sweeper = asyncio.create_task(self._sweep())
         self._closed = False
@@ -190,7 +190,7 @@ class Pool:
         """
         now = time.monotonic()
         latest = now + self._size.wait_ms / 1000
-        given: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+        given: asyncio.Future[Worker] = self._alarms.loop.create_future()
         waiter = Waiter(tenant, reuse=reuse, given=given, since=now)
         self._waiters.add(waiter)
         if not self._at_bound(tenant) or self._tenancies.has_idle(tenant):  # else it has to wait for one of its own

@@ -46,7 +46,14 @@ class Spawner:
         self._current: _Zygote | None = None
         self._retired: list[_Zygote] = []  # those that may still have workers
         self._starting = asyncio.Lock()
-        self.alarms = Alarms()  # of its workers, and of who waits for them
+        self._alarms: Alarms | None = None
+
+    @property
+    def alarms(self) -> Alarms:
+        """Of its workers, and of who waits for them: those of the event loop that it is first asked on."""
+        if self._alarms is None:
+            self._alarms = Alarms()
+        return self._alarms
 
     async def start(self) -> None:
         """Start the first zygote. Raises SandboxFailed."""

@@ -68,7 +68,7 @@ class Worker:
         self._pending_bytes = 0  # of these, and of the one that is not yet whole
         self._event: asyncio.Future[None] | None = None
         self._then: Callable[[], object] | None = None
-        self._loop = asyncio.get_running_loop()
+        self._loop = alarms.loop
         channel.setblocking(False)
         self._loop.add_reader(channel.fileno(), self._read)
 

@@ -29,7 +29,7 @@ def deadline_of(config: Config, wait_s: float = math.inf) -> float:
 
 async def while_awaited(work: Coroutine[Any, Any, T], receive: Receive, alarms: Alarms) -> T:
     """What comes of it. When the client hangs up it is cancelled at once. Raises ClientDisconnect then."""
-    watch = _Watch(receive)
+    watch = _Watch(receive, alarms.loop)
     alarms.set(watch, time.monotonic() + _UNWATCHED_S)
     try:
         return await work
@@ -47,9 +47,9 @@ class _Watch(Alarm):
 
     __slots__ = ("_looking", "_receive", "gone", "waiting")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
-        task = asyncio.current_task()
+        task = asyncio.current_task(loop)
         assert task is not None, "an answer is made by a task"
         self.waiting: asyncio.Task[Any] = task
         self.gone = False

@@ -75,7 +75,7 @@ class Triggers:
         services.admission.count(tenant)
         point = point_named(trigger_id)
         key, wait_s = _key(headers.get(b"idempotency-key"), point), _wait_s(headers.get(b"prefer"))
-        meanwhile = _Meanwhile()
+        meanwhile = _Meanwhile(services.engine.alarms.loop)
         arguments = await self._arguments(scope, receive, headers.get(b"content-type"), point)
         revision = None if meanwhile.over() else tenant.revision
         if not point.blocking:
@@ -120,9 +120,9 @@ class _Meanwhile:
 
     __slots__ = ("_handle", "_over")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._over = False
-        self._handle = asyncio.get_running_loop().call_soon(self._end)
+        self._handle = loop.call_soon(self._end)
 
     def over(self) -> bool:
         """Ask once."""
