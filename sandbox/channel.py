@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import signal
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +27,8 @@ class Channel:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._file = io.FileIO(descriptor, "rb", closefd=False)
+        self._incoming = select.poll()
+        self._incoming.register(descriptor, select.POLLIN)
         self._reader = wire.FrameReader(wire.JOB_BYTES)
         self._bodies: deque[bytes] = deque()
         self._writing = False
@@ -33,8 +36,12 @@ class Channel:
         self.owed = False  # whether an answer is on its way that nobody waits for any more
 
     def receive(self, decoder: msgspec.msgpack.Decoder[wire.FrameType]) -> wire.FrameType:
-        """The next frame. Raises EOFError when the engine has closed its end, ProtocolError on anything odd."""
+        """The next frame. Raises EOFError when the engine has closed its end, ProtocolError on anything odd.
+
+        The wait is a poll(2): who waits inside a read(2) is woken once more, for nothing, when the other end has read.
+        """
         while not self._bodies:
+            self._incoming.poll()
             length = self._file.readinto(_buffer)
             if not length:
                 raise EOFError
@@ -59,7 +66,7 @@ class Channel:
                 then()
 
     def exchange(self, call: wire.Http) -> wire.Answer:
-        """Send a call and wait for its answer. The soft stop comes through: the wait is a read(2).
+        """Send a call and wait for its answer. The soft stop comes through: the wait is a poll(2).
 
         An error on the way, a RecursionError or a MemoryError of the hook's, leaves the answer `owed`: it would be read
         in the place of what comes next, so no other call follows, and no other job.

@@ -87,6 +87,7 @@ ATTEMPTS: dict[str, tuple[str, tuple[object, ...]]] = {
     "mmap_too_much": ("take all memory", (9, None, 1 << 40, 3, 0x22, -1, 0)),
     "read_stdin": ("read another descriptor", (0, 0, _BUFFER, 1)),
     "write_stderr": ("write to another descriptor", (1, 2, b"x", 1)),
+    "poll_two": ("wait for more than its channel", (7, _BUFFER, 2, 0)),
     "dup": ("copy its channel", (32, 3)),
     "fcntl_dup": ("copy its channel by fcntl", (72, 3, 0, 0)),
     "eventfd": ("make a descriptor", (290, 0, 0)),

@@ -39,6 +39,7 @@ ALLOWED = {
     "exit_group": 231,
 }
 CHANNEL_ONLY = {"read": 0, "write": 1}  # allowed on the channel, EBADF on any other descriptor
+ONE_ONLY = {"poll": 7}  # allowed on one descriptor at a time: a worker waits for its channel
 NOT_EXECUTABLE = {"mmap": 9, "mprotect": 10}  # allowed without PROT_EXEC
 FUTEX = 202  # private wait and wake only
 REFUSED = {  # what the standard library tries by itself and survives: EPERM instead of death
@@ -94,6 +95,8 @@ def build_filter() -> bytes:
         program += _when(number, [_instruction(_RETURN, _ALLOW)])
     for number in CHANNEL_ONLY.values():
         program += _when(number, _if_equal(0, CHANNEL, otherwise=_ERRNO | errno.EBADF))
+    for number in ONE_ONLY.values():
+        program += _when(number, _if_equal(1, 1, otherwise=_KILL))
     for number in NOT_EXECUTABLE.values():
         program += _when(number, _without_bits(2, _PROT_EXEC))
     program += _when(FUTEX, _private_futex())

@@ -363,7 +363,7 @@ LAYERS = {
     "rlimits": "using up memory, descriptors, processes or disk",
     "parent_death": "outliving the engine",
     "landlock": "opening any path, TCP, signals to processes outside",
-    "seccomp": "every system call but the 26 that running Python needs",
+    "seccomp": "every system call but the 27 that running Python needs",
 }  # in the order in which they are put on; each with what it stops
 LAYER_NAMES = tuple(LAYERS)
 LAYER_EXIT = 100  # a process whose lockdown failed exits with this plus the layer's place in LAYER_NAMES

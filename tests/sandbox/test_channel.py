@@ -125,6 +125,21 @@ def test_a_frame_that_a_signal_interrupts_comes_out_whole(pair: Any, interrupts:
     assert wire.pack(log) == got + take(ours)
 
 
+def test_a_wait_that_signals_interrupt_goes_on(pair: Any, interrupts: Any) -> None:
+    ours, theirs = pair
+    came: list[int] = []
+
+    def send_at_last() -> None:
+        came.append(1)
+        if len(came) == 3:
+            ours.sendall(wire.pack(CHECK))
+
+    interrupts(send_at_last)
+
+    assert CHECK == Channel(theirs.fileno()).receive(wire.jobs)
+    assert len(came) >= 3
+
+
 def test_what_is_to_follow_comes_once_and_after_the_frame_under_way(pair: Any, interrupts: Any) -> None:
     """As the soft stop does it: what follows is itself a frame."""
     ours, theirs = pair

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import re
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import seccomp
+from sandbox.wire import LAYERS
 
+ROOT = Path(__file__).resolve().parents[2]
 ARCH = 0xC000003E  # AUDIT_ARCH_X86_64
 KILL, ALLOW = 0x80000000, 0x7FFF0000
 PROGRAM = list(struct.iter_unpack("=HBBI", seccomp.build_filter()))
-READ, WRITE, MMAP, MPROTECT = 0, 1, 9, 10
+READ, WRITE, POLL, MMAP, MPROTECT = 0, 1, 7, 9, 10
 KNOWN = {
     *seccomp.ALLOWED.values(),
     *seccomp.CHANNEL_ONLY.values(),
+    *seccomp.ONE_ONLY.values(),
     *seccomp.NOT_EXECUTABLE.values(),
     *seccomp.REFUSED.values(),
     seccomp.FUTEX,
@@ -76,6 +81,7 @@ def test_no_number_stands_in_two_lists() -> None:
     listed = [
         *seccomp.ALLOWED.values(),
         *seccomp.CHANNEL_ONLY.values(),
+        *seccomp.ONE_ONLY.values(),
         *seccomp.NOT_EXECUTABLE.values(),
         *seccomp.REFUSED.values(),
         seccomp.FUTEX,
@@ -129,6 +135,36 @@ def test_reading_and_writing_stay_on_the_channel(descriptor: int, rest: Any) -> 
 
 def test_the_channel_itself_can_be_read_and_written() -> None:
     assert ALLOW == answer(READ, 3) == answer(WRITE, 3)
+
+
+@given(words, arguments)
+def test_a_wait_is_for_one_descriptor(many: int, rest: Any) -> None:
+    expected = ALLOW if low(many) == 1 else KILL
+
+    assert expected == answer(POLL, rest[0], many, *rest[2:])
+
+
+@pytest.mark.parametrize(
+    ("many", "expected"), [(0, KILL), (1, ALLOW), (2, KILL), (2**32 + 1, ALLOW), (2**32 - 1, KILL)]
+)
+def test_no_wait_is_for_none_or_for_several(many: int, expected: int) -> None:
+    """The kernel takes the number as an unsigned int: its lower half."""
+    assert expected == answer(POLL, 0x1234, many)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LAYERS["seccomp"],
+        (ROOT / "README.md").read_text(encoding="utf-8"),
+        (ROOT / "docs/sandbox.md").read_text(encoding="utf-8"),
+    ],
+    ids=["layer", "readme", "docs"],
+)
+def test_it_is_told_how_many_calls_are_left(text: str) -> None:
+    left = KNOWN.difference(seccomp.REFUSED.values())
+
+    assert {len(left)} == set(map(int, re.findall(r"(?:but the|within the) (\d+)", text)))
 
 
 @pytest.mark.parametrize("number", [MMAP, MPROTECT])

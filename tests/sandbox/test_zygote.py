@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -65,6 +66,44 @@ def faults(worker: Any) -> int:
 def test_a_worker_does_not_take_the_processor_from_who_wakes_it(worker: Any) -> None:
     """SCHED_BATCH: see sched(7)."""
     assert os.SCHED_BATCH == os.sched_getscheduler(pid_outside(worker))
+
+
+def until_asleep(worker: Any) -> None:
+    """Until it waits in the kernel. See proc_pid_stat(5)."""
+    stat, end = Path(f"/proc/{pid_outside(worker)}/stat"), time.monotonic() + 20
+    while stat.read_text(encoding="ascii").rpartition(")")[2].split()[0] != "S":
+        assert time.monotonic() < end
+        os.sched_yield()
+
+
+def waits(worker: Any) -> int:
+    """Times that it has slept of its own accord. See proc_pid_status(5)."""
+    status = Path(f"/proc/{pid_outside(worker)}/status").read_text(encoding="ascii")
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def test_a_worker_is_woken_once_for_a_job(worker: Any, hook_job: Callable[..., Any]) -> None:
+    """And not again when its reply is read, though that gives its socket room. Each step waits until it sleeps."""
+    job, times = hook_job(ANSWER), 200
+    until_asleep(worker)
+    before = waits(worker)
+    for _ in range(times):
+        worker.send(job)
+        assert select.select([worker.channel], [], [], 20)[0]
+        until_asleep(worker)
+        assert "ok" == worker.listen()[0].status
+        until_asleep(worker)
+
+    assert 0.7 * times < waits(worker) - before < 1.3 * times
+
+
+def test_a_signal_ends_no_wait_for_a_job(worker: Any, hook_job: Callable[..., Any]) -> None:
+    """As the soft stop of a job that has just ended comes: the wait is taken up again."""
+    for _ in range(20):
+        until_asleep(worker)
+        worker.signal(signal.SIGUSR1)
+
+    assert "ok" == worker.finish(hook_job(ANSWER))[0].status
 
 
 def test_the_first_job_of_a_worker_finds_its_memory_ready(worker: Any, hook_job: Callable[..., Any]) -> None:
