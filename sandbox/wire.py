@@ -13,13 +13,15 @@ A worker may be hostile: every bound below is checked before the engine looks at
 
 from __future__ import annotations
 
+import struct
 from itertools import accumulate
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-PREFIX_BYTES = 4  # the length prefix
+_LENGTH = struct.Struct(">I")  # the length prefix
+PREFIX_BYTES = _LENGTH.size
 READ_BYTES = 64 << 10  # of every read buffer
 JOB_BYTES = 8 << 20  # engine → worker: arguments, compiled code, what was answered before: 2 MiB each; secrets
 CODE_BYTES = 2 << 20  # of marshalled code: twenty times the largest source allowed by default
@@ -58,7 +60,7 @@ class ProtocolError(Exception):
     """The other end sent something that is no frame, or not the one expected."""
 
 
-class Limits(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Limits(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """What one job may use. Memory is the worker's limit, not a job's: the kernel holds it."""
 
     wall_ms: int = 20_000  # from job sent to outcome received, by the engine's clock
@@ -66,11 +68,11 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     log_bytes: int = 64 << 10  # all log events of one job together, then a mark
 
 
-class Frame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=True):
-    """One message on a worker's channel."""
+class Frame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=True, gc=False):
+    """One message on a worker's channel. Texts, bytes and numbers: the collector need not look at it."""
 
 
-class Advice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Advice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """What a check needs to know in order to warn: with it, findings that refuse nothing come too."""
 
     fields: tuple[str, ...]  # the arguments' dotted paths, "user.email"; "user.app_metadata.*" may hold anything
@@ -123,7 +125,7 @@ class Log(Frame, frozen=True, tag="log"):
     at_ms: Count  # milliseconds since the epoch, by the worker's clock
 
 
-class Diagnostic(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Diagnostic(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One finding about a source: what is refused or doubtful, where it stands and what to write instead."""
 
     rule: Annotated[str, Meta(max_length=64)]
@@ -142,14 +144,14 @@ class Checked(Frame, frozen=True, tag="checked"):
     warnings: Annotated[tuple[Diagnostic, ...], Meta(max_length=100)] = ()  # they refuse nothing
 
 
-class Step(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Step(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One line of the hook's own file that an error passed through."""
 
     line: Line
     function: Annotated[str, Meta(max_length=200)]  # empty: the file itself
 
 
-class Cause(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Cause(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One error of a chain, with its way through the hook's file, outermost call first."""
 
     message: Message  # "KeyError: 'email'"
@@ -170,7 +172,7 @@ class Done(Frame, frozen=True, tag="done"):
     spent: bool = False  # something of the job is left in the worker: it takes no other
 
 
-class Http(Frame, frozen=True, tag="http"):
+class Http(Frame, frozen=True, tag="http", gc=True):  # until it is packed it may hold what a hook made, circles too
     """One HTTP call that a run asks for; the worker waits for its answer. The broker's rules bound it further."""
 
     method: Annotated[str, Meta(max_length=METHOD_CHARS)]
@@ -220,10 +222,8 @@ FrameType = TypeVar("FrameType")
 
 def pack(frame: Frame) -> bytes:
     """The bytes of a frame, length first."""
-    buffer = bytearray(PREFIX_BYTES)
-    _encoder.encode_into(frame, buffer, PREFIX_BYTES)
-    buffer[:PREFIX_BYTES] = (len(buffer) - PREFIX_BYTES).to_bytes(PREFIX_BYTES, "big")
-    return bytes(buffer)
+    body = _encoder.encode(frame)
+    return _LENGTH.pack(len(body)) + body
 
 
 def parse(body: bytes | bytearray | memoryview, decoder: msgspec.msgpack.Decoder[FrameType]) -> FrameType:
@@ -250,12 +250,12 @@ class FrameReader:
         """The bodies that `data` completes. Raises ProtocolError on a length over the limit, before it is read."""
         buffer = self._buffer
         whole = len(data) - PREFIX_BYTES
-        if not buffer and 0 <= whole <= self._limit and int.from_bytes(data[:PREFIX_BYTES], "big") == whole:
+        if not buffer and 0 <= whole <= self._limit and _LENGTH.unpack_from(data)[0] == whole:
             return [bytes(data[PREFIX_BYTES:])]  # one frame and nothing else: nearly always
         buffer += data
         bodies, start = [], 0
         while len(buffer) - start >= PREFIX_BYTES:
-            length = int.from_bytes(buffer[start : start + PREFIX_BYTES], "big")
+            (length,) = _LENGTH.unpack_from(buffer, start)
             if length > self._limit:
                 raise ProtocolError(f"a frame of {length} bytes; the most allowed is {self._limit}")
             if len(buffer) - start - PREFIX_BYTES < length:
@@ -280,20 +280,19 @@ def excess(raw: bytes, values: int, depth: int) -> Literal["values", "depth"] | 
     Each value but the first comes after a comma or opens something. Only where these are many are texts taken out
     first, in which they do not count: in JSON a quotation mark behind a backslash is in a text, like the backslash.
     """
-    openings = _openings(raw)
+    size = len(raw)
+    if size <= depth and size <= values:
+        return None  # each takes a byte
+    openings = raw.count(b"[") + raw.count(b"{")
     if openings <= depth and openings + raw.count(b",") <= values:
         return None
     parts = raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 4 * values)
     bare = b" ".join(parts[::2])
-    openings = _openings(bare)
+    openings = bare.count(b"[") + bare.count(b"{")
     if len(parts) > 4 * values or openings + bare.count(b",") > values:
         return "values"
     steps = bare.translate(_STEPS, _NO_STEPS)[: 2 * openings]
     return "depth" if openings > depth and max(accumulate(memoryview(steps).cast("b"))) > depth else None
-
-
-def _openings(raw: bytes) -> int:
-    return raw.count(b"[") + raw.count(b"{")
 
 
 _CONTROL = bytes(range(0x20))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 from typing import Any
 
@@ -370,3 +371,20 @@ def test_the_end_of_a_run_is_told_from_every_other_frame_by_its_first_bytes() ->
 
     assert wire.is_done(wire.pack(done)[wire.PREFIX_BYTES :])
     assert not any(wire.is_done(wire.pack(frame)[wire.PREFIX_BYTES :]) for frame in others)
+
+
+def test_a_short_document_has_no_more_than_its_bytes_and_a_longer_one_is_counted() -> None:
+    """At the bound where counting begins, for values as for levels."""
+    assert None is wire.excess(b"[[[[", 4, 4)
+    assert "depth" == wire.excess(b"[[[[[", 5, 4)
+    assert "values" == wire.excess(b"[0,0,0]", 2, 7)
+
+
+def test_the_collector_sees_the_one_frame_that_may_hold_a_circle() -> None:
+    """A call that could not be packed stays in the traceback of the error, beside what the hook gave."""
+    circle: list[object] = []
+    circle.append(circle)
+    call = wire.Http("GET", "http://a.example", (), circle)  # type: ignore[arg-type]
+
+    assert gc.is_tracked(call)
+    assert not gc.is_tracked(wire.Done("ok", "", None, b"1", None, 0, 0, (wire.Cause("m", ()),)))
