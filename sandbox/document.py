@@ -65,7 +65,7 @@ def _as_document(merged: Any) -> Any:
     return merged if merged is NotImplemented else Document(merged)
 
 
-_decode = json.JSONDecoder(object_hook=Document).decode
+_decoder = json.JSONDecoder(object_hook=Document)
 _encode_any = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False).encode
 
 
@@ -83,7 +83,15 @@ class NotPlain(ValueError):
 
 def parse(raw: bytes) -> Any:
     """The JSON value in `raw`, each of its objects a Document."""
-    return _decode(raw.decode())
+    text = raw.decode()
+    try:
+        value, end = _decoder.raw_decode(text)
+    except json.JSONDecodeError:
+        end = -1
+    return value if end == len(text) else _decoder.decode(text)  # white space around it, or a fault to be told
+
+
+_EXACT = frozenset({str, int, bool, type(None)})  # JSON already
 
 
 def encode(value: Any) -> bytes:
@@ -104,19 +112,24 @@ def plain(value: Any, path: str, depth: int) -> Any:
     """`value` rebuilt from exact JSON types. Raises NotPlain naming the path of what does not fit."""
     if depth > wire.DEPTH:  # a cycle or an attack
         raise NotPlain(f"{path[:200]} is nested more than {wire.DEPTH} deep, or contains itself")
-    kind = type(value)
-    if kind in (str, int, bool) or value is None:
+    if type(value) in _EXACT:
         return value
-    if kind is float:
+    if type(value) is float:
         if math.isfinite(value):
             return value
         raise NotPlain(f"{path} is {value}, which JSON does not have")
+    kept = _EXACT if depth < wire.DEPTH else ()  # deeper, each is refused
     if isinstance(value, dict):
-        fields = [(_key(key, path), item) for key, item in dict.items(value)]
-        return {key: plain(item, f"{path}[{key!r:.40}]", depth + 1) for key, item in fields}
+        fields = [(key if type(key) is str else _key(key, path), item) for key, item in dict.items(value)]
+        return {
+            key: item if type(item) in kept else plain(item, f"{path}[{key!r:.40}]", depth + 1) for key, item in fields
+        }
     if isinstance(value, (list, tuple)):
         base: Any = list if isinstance(value, list) else tuple  # past what a subclass makes of it
-        return [plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(base.__iter__(value))]
+        return [
+            item if type(item) in kept else plain(item, f"{path}[{place}]", depth + 1)
+            for place, item in enumerate(base.__iter__(value))
+        ]
     return _base_of(value, path)
 
 

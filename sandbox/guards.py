@@ -327,9 +327,15 @@ for _name, _guard in _GUARDED.items():
     stands_for(_name)(_guard)
 
 
+_BUILTINS = {**_PLAIN_BUILTINS, **dict.fromkeys([*_GUARDED, "__import__", "print"])}  # those of a job are still to come
+
+
 def install(own: Guards, import_: Callable[..., Any], print_: Callable[..., None]) -> None:
     """Put the builtins of one job, and what policy.py puts into the code, into its namespace."""
-    guarded = {name: types.MethodType(guard, own) for name, guard in _GUARDED.items()}
+    found = _BUILTINS.copy()
+    for name, guard in _GUARDED.items():
+        found[name] = types.MethodType(guard, own)
+    found["__import__"], found["print"] = import_, print_
     own.namespace |= {
         "__doc__": None,
         words.READ: own.read,
@@ -343,5 +349,5 @@ def install(own: Guards, import_: Callable[..., Any], print_: Callable[..., None
         words.GETATTR: answering,
         words.NEW: own.making,
         words.TOKEN: own.token,
-        "__builtins__": {**_PLAIN_BUILTINS, **guarded, "__import__": import_, "print": print_},
+        "__builtins__": found,
     }

@@ -70,6 +70,22 @@ def test_what_is_parsed_is_encoded_to_the_same(value: Any) -> None:
     assert value == json.loads(encode(parse(json.dumps(value).encode())))
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [b' {"a": [1]}', b'{"a": [1]}\n', b"\t2 ", b"", b" ", b"nul", b"[1,]", b'{"a": 1} 2', b"1 2", b'"\x00"', b"{"],
+)
+def test_what_is_parsed_is_what_json_says_or_its_fault(raw: bytes) -> None:
+    """Also with white space around it."""
+
+    def outcome(read: Any) -> Any:
+        try:
+            return read(raw)
+        except json.JSONDecodeError as error:
+            return str(error)
+
+    assert outcome(json.loads) == outcome(parse)
+
+
 @given(values)
 def test_what_is_encoded_is_json_to_the_engine(value: Any) -> None:
     assert is_json(encode(value))
@@ -162,6 +178,17 @@ def test_a_hundred_levels_are_accepted_and_one_more_is_not() -> None:
     assert json.loads(encode(nested(100))) == nested(100)
     with pytest.raises(NotPlain):
         encode(nested(101))
+
+
+@pytest.mark.parametrize("make", [lambda inner: [inner], lambda inner: {"a": inner}], ids=["list", "dict"])
+def test_the_levels_are_counted_for_a_text_as_for_a_list(make: Any) -> None:
+    value: Any = "deep"
+    for _ in range(100):
+        value = make(value)
+
+    assert value == json.loads(encode(value))
+    with pytest.raises(NotPlain, match="nested more than 100 deep"):
+        encode(make(value))
 
 
 @pytest.mark.parametrize("key", [1, None, True, 1.5, (1, 2), b"a"])

@@ -140,6 +140,19 @@ def test_one_job_s_class_is_not_another_s(own: Any) -> None:
             other.read(own.namespace[thing], "_x")
 
 
+def test_each_job_has_builtins_of_its_own_and_every_one_of_them(own: Any) -> None:
+    other = guards.Guards({})
+    guards.install(other, lambda *_: None, lambda *_: None)
+    mine, others = own.namespace["__builtins__"], other.namespace["__builtins__"]
+    mine["planted"] = 1
+
+    assert "planted" not in others
+    assert ["None"] == [name for name, value in others.items() if value is None]
+    assert all(
+        mine[name] != others[name] for name in (*words.GUARDED, "__build_class__", "__import__") if name != "type"
+    )
+
+
 def test_a_class_is_the_hook_s_own_while_it_is_being_made(own: Any) -> None:
     source = "class A:\n    def __init_subclass__(cls):\n        cls.seen = True\nclass B(A):\n    pass\n"
 
