@@ -141,7 +141,23 @@ class Engine:
                 within.checked, code = compiled.told, compiled.code
                 if code is None:
                     return compiled.outcome
-            outcome = await self._turn(hook, self._job(hook, point, code, arguments, within), within, transport, lines)
+            job, reuse, asked = self._job(hook, point, code, arguments, within), self._reuses(hook), time.perf_counter()
+            worker = self._pool.take_at_once(hook.tenant, reuse=reuse)
+            if worker is None:
+                worker = await self._pool.wait(hook.tenant, reuse=reuse, until=within.deadline)
+            try:
+                within.lease_ms = round((time.perf_counter() - asked) * 1000, 3)
+                outcome = await run_turn(
+                    worker,
+                    _in_time(job, within.deadline),
+                    self._config.grace_ms,
+                    self._broker(hook, transport, mask),
+                    tell=lines.hear if lines else None,
+                    alone=worker.brief and self._is_alone(),
+                )
+                within.lost = worker.lost
+            finally:
+                self._pool.give_back(worker, reuse=reuse)
         except Overdue:
             return _OVERDUE
         told = _with_source(_with_response(outcome, point), hook.source)
@@ -150,23 +166,6 @@ class Engine:
         if lines is not None:
             lines.rest(told.logs)
         return told
-
-    async def _turn(
-        self, hook: Hook, job: wire.Run, within: Within, transport: Transport | None, lines: Lines | None
-    ) -> Outcome:
-        pool, reuse, asked = self._pool, self._reuses(hook), time.perf_counter()
-        worker = pool.take_at_once(hook.tenant, reuse=reuse) or await pool.wait(
-            hook.tenant, reuse=reuse, until=within.deadline
-        )
-        try:
-            within.lease_ms = round((time.perf_counter() - asked) * 1000, 3)
-            broker = self._broker(hook, transport, within.mask)
-            job, tell = _in_time(job, within.deadline), lines.hear if lines else None
-            outcome = await run_turn(worker, job, self._config.grace_ms, broker, tell=tell, alone=self._is_alone())
-            within.lost = worker.lost
-            return outcome
-        finally:
-            pool.give_back(worker, reuse=reuse)
 
     def _is_alone(self) -> bool:
         """Whether no other job is at work: those that wait for an answer from elsewhere are not."""

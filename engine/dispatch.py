@@ -92,7 +92,13 @@ class Dispatcher:
         )
         key = (invocation.tenant.id, record.id, record.version.number)  # whose crashes are counted together
         refused = self._backoff.refused(key) if hook.runnable else None
-        outcome = refused or hook.fault or await self._outcome(invocation, hook, key, within)
+        outcome = refused or hook.fault
+        if outcome is None:
+            assert hook.runnable is not None, "either it runs or there is a fault"
+            outcome = await self._engine.run_fitting(hook.runnable, point, invocation.arguments, within=within)
+            outcome = outcome if within.checked else _unchecked(outcome)
+            if outcome.usage.wall_ms:  # it was begun
+                self._backoff.note(key, outcome)
         if live and not _tells(invocation):
             for logged in storable(point, invocation.arguments, outcome).logs:
                 _tell(live, invocation, record.name, logged)
@@ -112,17 +118,6 @@ class Dispatcher:
             lost=within.lost or not within.checked,
         )
         return run, response
-
-    async def _outcome(
-        self, invocation: Invocation, hook: ReadyHook, key: tuple[str, str, int], within: Within
-    ) -> Outcome:
-        assert hook.runnable is not None, "either it runs or there is a fault"
-        outcome = await self._engine.run_fitting(hook.runnable, invocation.point, invocation.arguments, within=within)
-        if not within.checked:
-            outcome = _unchecked(outcome)
-        if outcome.usage.wall_ms:  # it was begun
-            self._backoff.note(key, outcome)
-        return outcome
 
     def _followed(self, invocation: Invocation) -> Live | None:
         live = self._live

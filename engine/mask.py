@@ -69,8 +69,9 @@ class Mask:
     @classmethod
     def of(cls, *groups: Collection[str]) -> Mask:
         """The mask of several groups of secrets; most hooks have none."""
-        secrets = [value for group in groups for value in group] if any(groups) else ()
-        return cls(secrets) if secrets else NOTHING
+        if not any(groups):
+            return NOTHING
+        return cls([value for group in groups for value in group])
 
     def __bool__(self) -> bool:
         return bool(self._values)

@@ -33,15 +33,19 @@ _TRUNCATION_BYTES = 256  # what the worker's own mark may add to the last log ev
 class _Deadline(Alarm):
     """Asks the worker to stop, then kills it. `passed` once it has."""
 
-    __slots__ = ("_end", "_grace", "_worker", "calls_end", "passed")
+    __slots__ = ("_end", "_grace", "_wall_ms", "_worker", "passed")
 
     def __init__(self, worker: Worker, wall_ms: int, grace_ms: int) -> None:
         super().__init__()
-        self._worker = worker
+        self._worker, self._wall_ms = worker, wall_ms
         self._end = time.monotonic() + wall_ms / 1000
         self._grace = min(grace_ms, wall_ms // 10) / 1000
-        self.calls_end = self._end - self._grace - min(_HANDLING_MS, wall_ms // 10) / 1000
         self.passed = False
+
+    @property
+    def calls_end(self) -> float:
+        """Of the hook's calls to other hosts: early enough for it to cope."""
+        return self._end - self._grace - min(_HANDLING_MS, self._wall_ms // 10) / 1000
 
     def begin(self) -> None:
         """Arm it, for the time from when it was made."""
@@ -97,18 +101,20 @@ async def run_turn(
 ) -> Outcome:
     """How the job ended. Never raises for what the hook did; `worker.gone` tells whether it is still of use.
 
-    `tell`: is told of each log event as it comes, nothing masked.
+    `tell`: is told of each log event as it comes, nothing masked. `alone`: nobody else is at work, and the worker's
+    last turn was brief: this one is looked out for.
     """
     begun = time.perf_counter()
     heard = _Heard(job.limits.log_bytes, tell)
     deadline = _Deadline(worker, job.limits.wall_ms, grace_ms)
     try:
         rest = worker.offer(job)
-        if alone and worker.brief and not rest:
+        if alone and not rest:
             worker.listen_briefly()
         if rest or not worker.has_ended:
             deadline.begin()
-            await worker.send_rest(rest)
+            if rest:
+                await worker.send_rest(rest)
         frame = await worker.receive()
         while not isinstance(frame, wire.Done):  # nearly always it is one at once
             frame = await _heard(frame, worker, heard, broker, deadline)

@@ -63,10 +63,12 @@ class Waiters:
 
     def only(self, tenant: str) -> Waiter | None:
         """The first of a tenant's, when nobody else waits."""
-        if tenant not in self._lines or len(self._lines) > 1:
+        line = self._lines.get(tenant)
+        if line is None or len(self._lines) > 1:
             return None
-        firsts = self.firsts()
-        return firsts[0] if firsts else None
+        while line and line[0].given.done():
+            self.remove(line[0])
+        return line[0] if line else None
 
     def firsts(self) -> list[Waiter]:
         """The first of each tenant's, in turn. Those who have left without a word are forgotten."""

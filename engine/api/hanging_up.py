@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from types import TracebackType
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from engine.alarms import Alarm, Alarms
 from engine.config import Config
-
-T = TypeVar("T")
 
 _UNWATCHED_S = 0.05  # most calls are over by then: only after it is it worth looking whether somebody waits
 
@@ -27,46 +24,41 @@ def deadline_of(config: Config, wait_s: float = math.inf) -> float:
     return time.monotonic() + min((config.wait_ms + config.wall_ms) / 1000, wait_s)
 
 
-async def while_awaited(work: Coroutine[Any, Any, T], receive: Receive, alarms: Alarms) -> T:
-    """What comes of it. When the client hangs up it is cancelled at once. Raises ClientDisconnect then."""
-    watch = _Watch(receive, alarms.loop)
-    alarms.set(watch, time.monotonic() + _UNWATCHED_S)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if watch.gone and not watch.waiting.uncancel():
-            raise ClientDisconnect from None
-        raise
-    finally:
-        alarms.take_back(watch)
-        watch.end()
+class Awaited(Alarm):
+    """Around an await of a request's task: when the client hangs up meanwhile, what is awaited is cancelled at once.
 
+    The block raises ClientDisconnect then.
+    """
 
-class _Watch(Alarm):
-    """Cancels the task that makes it, when the client hangs up."""
+    __slots__ = ("_alarms", "_gone", "_looking", "_receive", "_task")
 
-    __slots__ = ("_looking", "_receive", "gone", "waiting")
-
-    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, receive: Receive, alarms: Alarms) -> None:
         super().__init__()
-        task = asyncio.current_task(loop)
-        assert task is not None, "an answer is made by a task"
-        self.waiting: asyncio.Task[Any] = task
-        self.gone = False
-        self._receive = receive
+        self._receive, self._alarms = receive, alarms
         self._looking: asyncio.Task[None] | None = None
+        self._gone = False
 
-    def end(self) -> None:
-        """Look no more."""
+    def __enter__(self) -> None:
+        task = asyncio.current_task(self._alarms.loop)
+        assert task is not None, "an answer is made by a task"
+        self._task = task
+        self._alarms.set(self, time.monotonic() + _UNWATCHED_S)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._alarms.take_back(self)
         if self._looking is not None:
             self._looking.cancel()
+        if self._gone and kind is asyncio.CancelledError and not self._task.uncancel():
+            raise ClientDisconnect from None
 
     def ring(self) -> None:
         """It takes so long that it is worth looking."""
-        self._looking = self.waiting.get_loop().create_task(self._wait())
+        self._looking = self._alarms.loop.create_task(self._look())
 
-    async def _wait(self) -> None:
+    async def _look(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.gone = True
-        self.waiting.cancel()
+        self._gone = True
+        self._task.cancel()

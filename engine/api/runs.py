@@ -14,7 +14,7 @@ from ulid import ULID
 from engine.answers import BadResponse, error_of, fitting, initial
 from engine.api import execution_shapes as shapes
 from engine.api.bodies import BODY_BYTES, Body
-from engine.api.hanging_up import deadline_of, while_awaited
+from engine.api.hanging_up import Awaited, deadline_of
 from engine.api.hooks import hook_in
 from engine.api.points import known_point
 from engine.api.replies import reply
@@ -120,8 +120,8 @@ async def _outcome(
         assert wanted.fault is not None, "either it runs or there is a reason"
         return wanted.fault
     within = Within(execution_id=execution_id, deadline=deadline_of(services.config))
-    running = services.engine.run(wanted.hook, arguments, within=within)
-    return await while_awaited(running, request.receive, services.engine.alarms)
+    with Awaited(request.receive, services.engine.alarms):
+        return await services.engine.run(wanted.hook, arguments, within=within)
 
 
 async def _wanted(services: Services, caller: Caller, body: RunBody) -> _Wanted:

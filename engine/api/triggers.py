@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine.api import execution_shapes as shapes
 from engine.api.authentication import Remembered
 from engine.api.bodies import DECODERS, StrictRequest
-from engine.api.hanging_up import deadline_of, while_awaited
+from engine.api.hanging_up import Awaited, deadline_of
 from engine.api.headers import ALWAYS, WithHeaders
 from engine.api.replies import answer_of
 from engine.api.route import Guard, asked_tenant, check_scope, check_type, make_router, needs
@@ -82,8 +82,8 @@ class Triggers:
             standing = services.standings.known(tenant.id, revision) or await services.standings.of(tenant.id)
             return await _enqueued(services, standing, point, arguments, key)
         deadline = deadline_of(services.config, wait_s)
-        called = services.calls.call(tenant, point, arguments, deadline=deadline, revision=revision)
-        ended, _ = await while_awaited(called, receive, services.engine.alarms)
+        with Awaited(receive, services.engine.alarms):
+            ended, _ = await services.calls.call(tenant, point, arguments, deadline=deadline, revision=revision)
         return 200, _told(point, ended)
 
     async def _tenant(self, scope: Scope, authorization: list[str], asked: str) -> Tenant:

@@ -111,7 +111,7 @@ async def _answer_bytes(worker: Worker, job: wire.Run) -> int:
 
 async def _measure_turn(worker: Worker, job: wire.Run) -> float:
     begun = time.perf_counter()
-    outcome = await run_turn(worker, job, 100, no_calls(), alone=True)
+    outcome = await run_turn(worker, job, 100, no_calls(), alone=worker.brief)
     assert outcome.status == "ok", outcome
     return (time.perf_counter() - begun) * 1e6
 
