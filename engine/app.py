@@ -29,7 +29,7 @@ from engine.errors import BadSource
 from engine.hook import NO_LIMITS, SECRETS_BYTES, Hook, Within, check_pairs
 from engine.lines import Lines
 from engine.mask import Mask, masked
-from engine.outcome import Outcome, lines_of
+from engine.outcome import Outcome, lines_of, to_microseconds
 from engine.points import Point, point_named
 from engine.pool import Overdue, Pool, PoolSize
 from engine.spawner import Spawner, ZygoteSetting
@@ -146,7 +146,7 @@ class Engine:
             if worker is None:
                 worker = await self._pool.wait(hook.tenant, reuse=reuse, until=within.deadline)
             try:
-                within.lease_ms = round((time.perf_counter() - asked) * 1000, 3)
+                within.lease_ms = to_microseconds((time.perf_counter() - asked) * 1000)
                 outcome = await run_turn(
                     worker,
                     _in_time(job, within.deadline),

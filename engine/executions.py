@@ -18,7 +18,7 @@ from engine import answers
 from engine.errors import UnknownPoint
 from engine.invocation import Ended, HookRun, Invocation
 from engine.mask import storable_error, storable_result
-from engine.outcome import Outcome
+from engine.outcome import Outcome, to_microseconds
 from engine.points import Point, point_named
 from tenants.executions import Recorded
 from tenants.log_events import Said
@@ -27,7 +27,6 @@ from tenants.records import Execution, Json
 _DESCRIPTION_CHARS = 2_000
 _FIELD_CHARS = 200  # of a user's or a connection's name or id
 _NULL = msgspec.Raw(b"null")
-_NUMBER = 3  # decimals of milliseconds
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -62,7 +61,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
     def json(self, record_ms: float = 0.0) -> msgspec.Raw:
         """As the store takes it, now that it is given to it."""
-        timings = msgspec.structs.replace(self.timings, record_ms=round(record_ms, _NUMBER))
+        timings = msgspec.structs.replace(self.timings, record_ms=to_microseconds(record_ms))
         return _raw(msgspec.structs.replace(self, timings=timings))
 
 
@@ -113,10 +112,10 @@ def timings_of(ended: Ended, *, queue_ms: float = 0.0) -> Timings:
         for exchange in run.outcome.egress:
             egress_ms += exchange.ms
     return Timings(
-        queue_ms=queue_ms and round(queue_ms, _NUMBER),
-        lease_ms=round(lease_ms, _NUMBER),
-        run_ms=round(max(wall_ms - egress_ms, 0.0), _NUMBER),
-        egress_ms=egress_ms and round(egress_ms, _NUMBER),
+        queue_ms=to_microseconds(queue_ms),
+        lease_ms=to_microseconds(lease_ms),
+        run_ms=to_microseconds(max(wall_ms - egress_ms, 0.0)),
+        egress_ms=to_microseconds(egress_ms),
     )
 
 

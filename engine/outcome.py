@@ -15,6 +15,11 @@ def lines_of(source: str) -> list[str]:
     return re.split(r"\r\n|\r|\n", source)
 
 
+def to_microseconds(milliseconds: float) -> float:
+    """Times as they are told. `round` takes five times as long, several times for every call."""
+    return int(milliseconds * 1000 + 0.5) / 1000
+
+
 class LogEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line that the hook logged."""
 

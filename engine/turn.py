@@ -19,7 +19,7 @@ import msgspec
 from engine.alarms import Alarm
 from engine.egress.broker import Broker
 from engine.errors import EngineClosed, SandboxLost
-from engine.outcome import Cause, Finding, LogEvent, Outcome, Step, Usage
+from engine.outcome import Cause, Finding, LogEvent, Outcome, Step, Usage, to_microseconds
 from engine.spawner import ended
 from engine.worker import BRIEF_S, Worker, WorkerGone
 from sandbox import wire
@@ -318,5 +318,5 @@ def _protocol(fault: str) -> tuple[wire.Status, str]:
 
 
 def _usage(begun: float, cpu_us: int, peak_bytes: int) -> Usage:
-    wall_ms = round((time.perf_counter() - begun) * 1000, 3)
+    wall_ms = to_microseconds((time.perf_counter() - begun) * 1000)
     return Usage(wall_ms=wall_ms, cpu_ms=cpu_us / 1000, peak_bytes=peak_bytes)

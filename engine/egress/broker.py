@@ -15,7 +15,7 @@ from engine.egress.policy import EgressPolicy, check_target
 from engine.egress.refusals import Refused, Unanswered
 from engine.egress.transport import Request, Response, Timings, Transport
 from engine.mask import NOTHING, Mask
-from engine.outcome import Exchange
+from engine.outcome import Exchange, to_microseconds
 from sandbox import wire
 
 _MOST_ASKED = 1000  # times for a call more than there may be: each costs everybody's time
@@ -45,7 +45,7 @@ class Broker:
         except Unanswered as unanswered:
             came = wire.Failed(unanswered.kind, "", unanswered.said)
         finally:
-            timings.total_ms = round((time.perf_counter() - begun) * 1000, 3)
+            timings.total_ms = to_microseconds((time.perf_counter() - begun) * 1000)
             self._record(call, came, timings)
         return came if isinstance(came, wire.Failed) else _answered(came)
 

@@ -21,6 +21,7 @@ from engine.egress.exchange import Answer, new_parser, serialise
 from engine.egress.refusals import Refused, Unanswered
 from engine.egress.transport import Request, Response, Timings
 from engine.egress.urls import Address, Target
+from engine.outcome import to_microseconds
 from sandbox.wire import FailureKind
 
 _RESET = struct.pack("ii", 1, 0)  # what the server has not read, the kernel need not keep for it either
@@ -279,4 +280,4 @@ def trusting_context(ca_file: str | None = None) -> ssl.SSLContext:
 
 def milliseconds(seconds: float) -> float:
     """As timings are given: to the microsecond."""
-    return round(seconds * 1000, 3)
+    return to_microseconds(seconds * 1000)
