@@ -25,6 +25,9 @@ _MOST_PENDING = 4096  # frames not yet looked at: a turn looks at once, so more 
 _MOST_PENDING_BYTES = 2 * wire.REPLY_BYTES  # of them together: the largest, and all the log there may be
 
 
+_NOTHING = memoryview(b"")
+
+
 class _Buffer(threading.local):
     """What is read into, and copied out of at once: of every worker in turn, of one event loop, which is one thread."""
 
@@ -81,7 +84,9 @@ class Worker:
         if self.gone:
             raise WorkerGone
         self.asked = True
-        return self._write(memoryview(wire.pack(frame)))
+        packed = wire.pack(frame)
+        written = self._write(packed)
+        return memoryview(packed)[written:] if written < len(packed) else _NOTHING
 
     async def send_rest(self, rest: memoryview) -> None:
         """Write what `offer` left. A worker that does not read is killed at the deadline, which ends this too."""
@@ -93,14 +98,15 @@ class Worker:
             await self._event
             if self.gone:
                 raise WorkerGone
-            rest = self._write(rest)
+            rest = rest[self._write(rest) :]
         self._loop.remove_writer(self._channel.fileno())
 
-    def _write(self, data: memoryview) -> memoryview:
+    def _write(self, data: bytes | memoryview) -> int:
+        """How many bytes there was room for."""
         try:
-            return data[self._channel.send(data) :]
+            return self._channel.send(data)
         except BlockingIOError:
-            return data
+            return 0
         except OSError:
             self._hang_up()
             raise WorkerGone from None
