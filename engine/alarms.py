@@ -46,7 +46,7 @@ class Alarms:
         return len(self._heap) - self._dead
 
     def set(self, alarm: Alarm, at: float) -> None:
-        """It rings at that time, in a round of the event loop; one that is set already is set anew."""
+        """It rings at that time, or soon after, and never within this call; one that is set already is set anew."""
         if alarm.entry is not None:
             self.take_back(alarm)
         alarm.entry = entry = [at, next(self._numbers), alarm]

@@ -71,7 +71,7 @@ class Config(BaseSettings):
     waiting: NotNegative = 256  # callers that may wait for a worker; of one more, the longest line's last is refused
     wait_ms: Positive = 5_000  # and how long each may wait
     worker_jobs: Positive = 10_000  # a worker is replaced after so many jobs
-    worker_age_s: Positive = 3_600  # after so long, give or take a second
+    worker_age_s: Positive = 3_600  # after so long, or soon after
     worker_idle_s: Positive = 300  # after so long without a job
     worker_growth_bytes: Positive = 64 << 20  # when a job has left it so much larger than blank
     zygote_age_s: Positive = 3_600  # workers share its address layout and hash seed, so a fresh one takes over

@@ -72,18 +72,21 @@ class Pool:
         self._reserve: deque[Worker] = deque()
         self._tenancies = Tenancies()
         self._waiters = Waiters()
-        self._forks: set[asyncio.Task[bool]] = set()
+        self._forks: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
-        self._closed = True  # until it is started
+        self._open = False  # between its start and its end
+        self._ended = False
         self._returned = asyncio.Event()
 
     async def start(self) -> None:
-        """Start the spawner and fill the reserve. Raises SandboxFailed."""
+        """Start the spawner and fill the reserve, once. Raises SandboxFailed, EngineClosed."""
+        if self._ended:
+            raise EngineClosed
         await self._spawner.start()
         self._alarms = self._spawner.alarms
         self._reserve.append(await self._spawner.fork())
         self._sweeper = asyncio.create_task(self._sweep())
-        self._closed = False
+        self._open = not self._ended
         self._settle()
 
     @contextlib.asynccontextmanager
@@ -102,7 +105,7 @@ class Pool:
             worker.kill()
 
     def _close(self) -> None:
-        self._closed = True
+        self._open, self._ended = False, True
         while len(self._waiters):
             self._fail_waiter(EngineClosed())
 
@@ -143,7 +146,7 @@ class Pool:
         With `reuse` it may have done that tenant's jobs before, and will again. Blank ones are for those who wait
         already. Raises EngineClosed.
         """
-        if self._closed:
+        if not self._open:
             raise EngineClosed
         others = len(self._waiters)
         if others and (not reuse or tenant in self._waiters):
@@ -233,9 +236,9 @@ class Pool:
         """Its job has ended. It waits for its tenant's next one, if it is of use for that, and is ended otherwise."""
         worker.jobs += 1
         worker.used = time.monotonic()
-        if self._closed:
+        if self._ended:
             self._returned.set()
-        if reuse and not self._closed and self._usable(worker, worker.used):
+        if reuse and self._open and self._usable(worker, worker.used):
             if not len(self._waiters):
                 self._tenancies.rest(worker)
                 return
@@ -297,11 +300,9 @@ class Pool:
         if len(self._waiters):
             self._clear_places()
             self._serve()
-        if not self._closed:
+        if self._open:
             for _ in range(self._missing()):
-                fork = asyncio.create_task(self._fork())
-                self._forks.add(fork)
-                fork.add_done_callback(self._forked)
+                self._forks.add(asyncio.create_task(self._fork()))
 
     def _clear_places(self) -> None:
         """End idle workers, whose tenants would use them again at once, for those who have waited for a place too long.
@@ -356,20 +357,19 @@ class Pool:
     def _total(self) -> int:
         return len(self._reserve) + len(self._tenancies) + len(self._forks)
 
-    async def _fork(self) -> bool:
-        """Whether there is one more."""
+    async def _fork(self) -> None:
+        """One more, which counts no longer as one that comes: who waits has it, and the next one is started at once."""
+        task = asyncio.current_task()
+        assert task is not None, "a fork is a task of the pool"
         try:
-            self._reserve.append(await self._spawner.fork())
+            worker = await self._spawner.fork()
         except EngineError as error:
             self._fail_waiter(error)
-            return False
-        return True
-
-    def _forked(self, fork: asyncio.Task[bool]) -> None:
-        """It counts no more as one that comes: who waited has it, and the next one is started at once."""
-        self._forks.discard(fork)
-        if not fork.cancelled() and fork.exception() is None and fork.result():
-            self._settle()
+            return
+        finally:
+            self._forks.discard(task)
+        self._reserve.append(worker)
+        self._settle()
 
     def _fail_waiter(self, error: EngineError) -> None:
         if firsts := self._waiters.firsts():

@@ -71,8 +71,10 @@ class Standings:
 
         `revision`: None: nobody has read it.
         """
-        kept = self._kept.get(tenant_id) if revision is not None else None
-        return kept if kept is not None and revision is not None and kept.tenant.revision >= revision else None
+        if revision is None:
+            return None
+        kept = self._kept.get(tenant_id)
+        return kept if kept is not None and kept.tenant.revision >= revision else None
 
     async def of(self, tenant_id: str) -> Standing:
         """The tenant with its enabled hooks, as committed when this was asked, or later.

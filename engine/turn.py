@@ -117,7 +117,7 @@ async def run_turn(
                 await worker.send_rest(rest)
         frame = await worker.receive()
         while not isinstance(frame, wire.Done):  # nearly always it is one at once
-            frame = await _heard(frame, worker, heard, broker, deadline)
+            frame = await _after(frame, worker, heard, broker, deadline)
         done = _checked(frame, worker, job.limits)
         worker.peak_bytes = done.peak_bytes
         worker.brief = time.perf_counter() - begun < BRIEF_S
@@ -170,7 +170,7 @@ def _only_checked(frame: wire.Reply, worker: Worker) -> wire.Checked:
     return frame
 
 
-async def _heard(frame: wire.Reply, worker: Worker, heard: _Heard, broker: Broker, deadline: _Deadline) -> wire.Reply:
+async def _after(frame: wire.Reply, worker: Worker, heard: _Heard, broker: Broker, deadline: _Deadline) -> wire.Reply:
     """What comes after a frame that is not the end, which is seen to."""
     match frame:
         case wire.Log():

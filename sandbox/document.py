@@ -66,6 +66,7 @@ def _as_document(merged: Any) -> Any:
 
 
 _decoder = json.JSONDecoder(object_hook=Document)
+_SPACE = " \t\n\r"  # JSON's. Source: RFC 8259, section 2
 _encode_any = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False).encode
 
 
@@ -87,8 +88,8 @@ def parse(raw: bytes) -> Any:
     try:
         value, end = _decoder.raw_decode(text)
     except json.JSONDecodeError:
-        end = -1
-    return value if end == len(text) else _decoder.decode(text)  # white space around it, or a fault to be told
+        return _decoder.decode(text)  # white space before it, or a fault to be told
+    return value if not text[end:].strip(_SPACE) else _decoder.decode(text)
 
 
 _EXACT = frozenset({str, int, bool, type(None)})  # JSON already

@@ -274,7 +274,7 @@ def _runner() -> Iterator[asyncio.Runner]:
 
     Each answer would interrupt the server otherwise, in the middle of the next call. Source: sched(7), SCHED_BATCH.
     """
-    policy = os.sched_getscheduler(0)
+    policy, given = os.sched_getscheduler(0), os.sched_getparam(0)
     with contextlib.suppress(OSError):  # where it may not be set, it is measured as it is
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     try:
@@ -282,4 +282,4 @@ def _runner() -> Iterator[asyncio.Runner]:
             yield runner
     finally:
         with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, policy, os.sched_param(0))
+            os.sched_setscheduler(0, policy, given)

@@ -32,7 +32,7 @@ class Broker:
         self.exchanges: list[Exchange] = []  # at most one more than the policy's calls
 
     async def answer(self, call: wire.Http, end: float) -> wire.Answer:
-        """The response, or why there is none, before `end` by the event loop's clock. Recorded, also when cancelled.
+        """The response, or why there is none, before `end` by the monotonic clock. Recorded, also when cancelled.
 
         Raises ProtocolError for whoever does not stop asking.
         """

@@ -20,7 +20,7 @@ class Request:
     body: bytes
     connect_s: float  # until connected, from the start: name, TCP and TLS together
     read_s: float  # from then on until the last byte
-    end: float  # by the event loop's clock: not a moment later, whatever the two say
+    end: float  # by the monotonic clock: not a moment later, whatever the two say
     response_bytes: int  # the most that a response may be, decoded
 
 

@@ -36,6 +36,7 @@ _ON_BOTH_LOOPS = {  # what speaks to the event loop itself: the server runs on u
     "test_egress_network.py",
     "test_egress_walk.py",
     "test_pool.py",
+    "test_pool_waiting.py",
     "test_spawner.py",
     "test_turn.py",
     "test_turn_calls.py",

@@ -138,6 +138,57 @@ async def test_many_that_are_taken_back_take_no_room_though_their_time_is_far_aw
     assert len(alarms._heap) < 1_000
 
 
+async def test_an_alarm_that_is_set_before_all_others_does_not_wait_for_them(until: Any) -> None:
+    alarms, rang = Alarms(), []
+    far = Noting(rang, "far")
+    alarms.set(far, time.monotonic() + 600)
+    alarms.set(Noting(rang, "near"), time.monotonic() + 0.01)
+    await until(lambda: rang, "the near one")
+    alarms.take_back(far)
+
+    assert ["near"] == rang
+
+
+async def test_one_that_rings_again_leaves_nothing_behind(until: Any) -> None:
+    alarms, rang = Alarms(), []
+
+    def deed() -> None:
+        rang.append(1)
+        if len(rang) < 3:
+            alarms.set(again, time.monotonic())
+
+    again = Doing(deed)
+    alarms.set(again, time.monotonic())
+    await until(lambda: len(rang) == 3, "three rings")
+
+    assert (0, 0, 0) == (len(alarms), len(alarms._heap), alarms._dead)
+
+
+async def test_those_that_are_left_when_others_are_cleared_away_ring_in_order(until: Any) -> None:
+    alarms, rang, now = Alarms(), [], time.monotonic()
+    every = [Noting(rang, number) for number in range(900)]
+    for number, alarm in enumerate(every):
+        alarms.set(alarm, now + 0.2 + (number * 7919 % 900) / 10_000)
+    for number, alarm in enumerate(every):
+        if number % 3:
+            alarms.take_back(alarm)
+    assert 300 == len(alarms)
+    assert len(alarms._heap) < 900
+    await until(lambda: not len(alarms), "all of them")
+
+    assert sorted(range(0, 900, 3), key=lambda number: number * 7919 % 900) == rang
+
+
+async def test_a_timer_that_rings_too_late_is_cancelled_when_another_is_wound() -> None:
+    alarms, now = Alarms(), time.monotonic()
+    alarms.set(Noting([], "far"), now + 600)
+    first = alarms._timer
+    alarms.set(Noting([], "near"), now + 300)
+
+    assert first is not None
+    assert (True, False) == (first.cancelled(), alarms._timer is first)
+
+
 async def test_all_of_them_share_one_timer_of_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     wound, alarms = [], Alarms()
     monkeypatch.setattr(module.Alarms, "_wind", _noting(module.Alarms._wind, wound))

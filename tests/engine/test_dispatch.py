@@ -269,6 +269,17 @@ async def test_a_success_ends_with_a_mark_too(house: House) -> None:
     assert ("end", "success", "", None) == (end.kind, *(end.event[name] for name in ("status", "message", "hook")))
 
 
+async def test_a_follower_is_not_told_of_what_ran_nothing(house: House) -> None:
+    acme = house.tenant()
+    with house.live.follow(acme.id) as follower:
+        await house.run(acme)
+        await house.hook(acme, "cb('no')")
+        await house.run(acme)
+        first = await anext(follower)
+
+    assert "error" == first.event["status"]
+
+
 async def test_the_wait_for_a_worker_is_told_apart(tmp_path: Path, until: Any) -> None:
     """The only worker is at work for as long as the test says."""
     async with Engine(Config(workers=1, reserve=1, wall_ms=60_000)) as engine, a_house(engine, tmp_path) as house:

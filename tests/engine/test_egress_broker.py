@@ -15,7 +15,7 @@ from engine.mask import Mask
 from sandbox import wire
 
 HELLO = Response(status=200, reason="OK", headers=(("X", "1"),), body=b"hello", received_bytes=5)
-FAR = 1e12  # by the event loop's clock
+FAR = 1e12  # by the monotonic clock
 
 
 class Answering:

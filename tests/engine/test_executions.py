@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import answers
+from engine import answers, executions
 from engine.executions import Kept, Timings, fault_of, kept_of, recorded_of, timings_of
 from engine.invocation import Ended, HookRun, Invocation
 from engine.mask import Mask
@@ -53,6 +53,35 @@ def event_of(kept: Kept) -> Any:
 def plain(written: Any) -> Any:
     """As a reader of the store has it."""
     return json.loads(msgspec.json.encode(written))
+
+
+NOBODY = dict.fromkeys(["user_id", "user_name", "connection", "connection_id", "client_id", "client_name", "ip"], "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "about"),
+    [
+        ({"user": {"id": "a"}, "context": {"user": {"user_id": "b"}}}, {"user_id": "a"}),
+        ({"user": {"id": 7}, "context": {"user": {"user_id": "b"}}}, {"user_id": "b"}),
+        ({"user": {"id": ""}, "context": {"user": {"user_id": "b"}}}, {}),
+        ({"user": {"username": "a", "email": "b"}, "context": {"user": {"name": "c"}}}, {"user_name": "a"}),
+        ({"user": {"email": "b"}, "context": {"user": {"name": "c"}}}, {"user_name": "b"}),
+        ({"context": {"user": {"name": "c"}}}, {"user_name": "c"}),
+        ({"context": {"ip": "1", "request": {"ip": "2"}}}, {"ip": "2"}),
+        ({"context": {"ip": "1", "request": []}}, {"ip": "1"}),
+        ({"client": {"id": "a", "name": "b"}}, {"client_id": "a", "client_name": "b"}),
+        (
+            {"client": {}, "context": {"client": {"client_id": "c", "name": "d"}}},
+            {"client_id": "c", "client_name": "d"},
+        ),
+        ({"context": {"connection": {"id": "c", "name": "d"}}}, {"connection_id": "c", "connection": "d"}),
+        ({"user": "a", "client": 1, "context": [{"ip": "1"}]}, {}),
+        ([1], {}),
+        (None, {}),
+    ],
+)
+def test_a_log_event_tells_the_first_text_that_stands_where_points_have_it(arguments: Any, about: Any) -> None:
+    assert NOBODY | about == executions._about(json.dumps(arguments).encode())
 
 
 def ended(*runs: HookRun, error: bytes | None = None) -> Ended:

@@ -205,6 +205,45 @@ async def test_a_silent_worker_is_killed_at_the_deadline(peer: Peer) -> None:
     assert await peer.worker.exited in (-signal.SIGKILL, -signal.SIGUSR1)
 
 
+async def test_a_hook_is_asked_to_stop_again_and_again(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that comes just before a sleep begins is not seen before that ends."""
+    asked: list[Worker] = []
+
+    def interrupt(worker: Worker) -> None:
+        asked.append(worker)
+
+    monkeypatch.setattr(Worker, "interrupt", interrupt)
+    outcome = await run_turn(peer.worker, job(wall_ms=1_000), 100, no_calls())
+
+    assert "timeout" == outcome.status
+    assert 2 <= len(asked) <= 5
+    assert {peer.worker} == set(asked)
+
+
+async def test_what_a_worker_has_said_is_not_counted_once_it_was_heard(spawner_of: Any) -> None:
+    """It may say as much with every job, all its life."""
+    async with spawner_of() as spawner:
+        worker, code = await compiled(spawner, "console.log('x' * 1000)\ncb(None, 1)")
+        for _ in range(3):
+            assert "ok" == (await run_turn(worker, job(code), 100, no_calls())).status
+        assert 0 == worker._pending_bytes
+
+
+async def test_only_a_turn_that_is_alone_is_looked_out_for(spawner_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps the event loop busy meanwhile."""
+    looked: list[Worker] = []
+
+    def listen_briefly(worker: Worker) -> None:
+        looked.append(worker)
+
+    monkeypatch.setattr(Worker, "listen_briefly", listen_briefly)
+    async with spawner_of() as spawner:
+        worker, code = await compiled(spawner, "cb()")
+        for alone in (False, True, False):
+            assert "ok" == (await run_turn(worker, job(code), 100, no_calls(), alone=alone)).status
+        assert [worker] == looked
+
+
 async def test_a_check_without_end_is_a_finding_about_the_source(peer: Peer) -> None:
     """Compiling runs nothing of a hook, so its time is the source's fault."""
     outcome, code = await check_turn(peer.worker, CHECK, 200)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ulid import ULID
 
+from tenants import stamps
 from tenants.stamps import id_after, now_ms, random_bytes, time_text
 
 
@@ -45,6 +46,26 @@ def test_no_random_bytes_are_given_twice_not_to_another_thread_either() -> None:
 
     assert 8_000 == len(set(taken))
     assert {10} == {len(raw) for raw in taken}
+
+
+def test_no_part_of_random_bytes_is_given_twice() -> None:
+    """Not either of what was fetched together."""
+    given = b"".join(random_bytes(16) for _ in range(4_000))
+    pieces = {given[at : at + 8] for at in range(len(given) - 7)}
+
+    assert len(given) - 7 == len(pieces)
+
+
+def test_each_thread_fetches_its_own_random_bytes() -> None:
+    random_bytes(1)
+    with ThreadPoolExecutor(1) as thread:
+        assert b"" == thread.submit(lambda: stamps._fetched.bytes).result()
+
+
+def test_as_many_random_bytes_come_as_were_asked_for_whatever_came_before() -> None:
+    numbers = [0, 1, 3, 7, 16, 255, 4_095, 4_096, 4_097, 5_000] * 50
+
+    assert numbers == [len(random_bytes(number)) for number in numbers]
 
 
 @pytest.mark.parametrize("number", [0, 4_095, 4_096, 4_097, 10_000])
