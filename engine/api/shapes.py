@@ -301,7 +301,7 @@ def hook_shape(hook: records.Hook, secrets: Sequence[str], *, with_source: bool 
         "enabled": hook.enabled,
         "order": hook.order,
         "mode": hook.mode,
-        "retry": asdict(hook.retry),
+        "retry": dict(_retry_fields(hook.retry)),
         "version": hook.version.number,
         "source_sha256": hook.version.sha256,
         "dependencies": hook.version.dependencies,
@@ -310,6 +310,12 @@ def hook_shape(hook: records.Hook, secrets: Sequence[str], *, with_source: bool 
         "updated_at": time_of(hook.updated_ms),
     }
     return shape | {"source": hook.version.source} if with_source else shape
+
+
+@functools.lru_cache(1_000)
+def _retry_fields(retry: records.Retry) -> Mapping[str, Any]:
+    """Kept, for the hooks of a list mostly have the same."""
+    return asdict(retry)
 
 
 def token_shape(token: records.Token) -> Token:
