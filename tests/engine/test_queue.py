@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 from counting import Counting
@@ -10,6 +11,7 @@ from queueing import POINT, Place, call, sample
 
 from engine.dispatch import Dispatcher
 from engine.errors import Refusal
+from engine.invocation import Ended, Invocation
 from engine.outcome import Outcome
 from engine.points import point_named
 from tenants import executions, register
@@ -114,6 +116,25 @@ def test_without_a_hook_there_is_nothing_to_keep(place: Place) -> None:
     assert 26 == len(execution_id)
     with pytest.raises(Missing):
         place.execution(acme, execution_id)
+
+
+def test_a_queued_invocation_has_time_for_each_of_its_hooks(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as each may take, and once as long as one may wait for a worker."""
+    node, acme = place.node(wall_ms=10_000, wait_ms=1_000), place.tenant(multiple_hooks=True)
+    left_s: list[float] = []
+    run = node.dispatcher.run
+
+    async def running(invocation: Invocation) -> Ended:
+        left_s.append(invocation.deadline - time.monotonic())
+        return await run(invocation)
+
+    monkeypatch.setattr(node.dispatcher, "run", running)
+    several = [place.hook(acme, "cb()", name=name) for name in ("a", "b", "c")]
+    for hooks in (several[:1], several):
+        assert "success" == place.ended(acme, place.enqueue(node, acme, *hooks)).status
+
+    assert 1 < left_s[0] <= 11
+    assert 21 < left_s[1] <= 31
 
 
 def test_a_key_makes_a_repeated_call_one_invocation(place: Place) -> None:
