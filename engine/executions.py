@@ -59,8 +59,10 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     timings: Timings = Timings()
     failures: int | msgspec.UnsetType = msgspec.UNSET
 
-    def json(self, record_ms: float = 0.0) -> msgspec.Raw:
-        """As the store takes it, now that it is given to it."""
+    def json(self, record_ms: float | None = None) -> msgspec.Raw:
+        """As the store takes it, now that it is given to it. `record_ms`: None: it is known already, or none."""
+        if record_ms is None:
+            return _raw(self)
         timings = msgspec.structs.replace(self.timings, record_ms=to_microseconds(record_ms))
         return _raw(msgspec.structs.replace(self, timings=timings))
 
@@ -70,7 +72,7 @@ class Earlier(NamedTuple):
 
     outcome: Json
 
-    def json(self, _record_ms: float = 0.0) -> msgspec.Raw:
+    def json(self, _record_ms: float | None = None) -> msgspec.Raw:
         """As Told.json()."""
         return _raw(self.outcome)
 
@@ -143,7 +145,7 @@ def recorded_of(
     invocation: Invocation, ended: Ended, timings: Timings, begun_ms: int, ended_ms: int, record_ms: float
 ) -> Recorded:
     """The record of a call that somebody waited for, as the store takes it."""
-    kept = kept_of(invocation, ended, timings)
+    kept = kept_of(invocation, ended, msgspec.structs.replace(timings, record_ms=to_microseconds(record_ms)))
     execution = Execution(
         id=invocation.id,
         trigger_id=invocation.point.id,
@@ -154,7 +156,7 @@ def recorded_of(
         attempt=1,
         position=ended.position,
         run_at_ms=begun_ms,
-        outcome=kept.told.json(record_ms),
+        outcome=kept.told.json(),
         created_ms=begun_ms,
         started_ms=begun_ms,
         ended_ms=ended_ms,
@@ -206,6 +208,8 @@ def _as_told(point: Point, storable: bytes, told: bytes) -> bytes:
 def _storable_outcome(invocation: Invocation, run: HookRun) -> Outcome:
     """The result of a point that nobody waits for is nobody's: it is not stored."""
     point, outcome = invocation.point, run.outcome
+    if point.blocking and not point.secret and not run.mask:
+        return outcome
     if point.secret and not _says_nothing(point, outcome):
         outcome = answers.storable(point, invocation.arguments, outcome)
     result = outcome.result if point.blocking else _NULL
@@ -235,10 +239,11 @@ def _log_event(invocation: Invocation, told: Told) -> LogEvent | None:
 
 def _event(invocation: Invocation | _Whose, type_: str, message: str, details: dict[str, Json]) -> LogEvent:
     said = {"trigger_id": invocation.point.id, "execution_id": invocation.id, "attempt": invocation.attempt}
-    event = LogEvent(type=type_, description=_storable(message, _DESCRIPTION_CHARS), details=_raw(said | details))
-    about: Any = _about(answers.redacted(invocation.point, invocation.arguments))  # it is of LogEvent, too
-    event.update(about)
-    return event
+    event: Any = _about(answers.redacted(invocation.point, invocation.arguments))
+    event["type"], event["description"] = type_, _storable(message, _DESCRIPTION_CHARS)
+    event["details"] = _raw(said | details if details else said)
+    told: LogEvent = event
+    return told
 
 
 def _details_of(failed: _Part, message: str) -> dict[str, Json]:
