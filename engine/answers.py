@@ -141,7 +141,7 @@ def _ruled(point: Point, response: bytes, so_far: bytes) -> bytes:
     if len(merged) > max(_TOGETHER_BYTES, len(response)):
         said = f"the responses of the hooks are {len(merged)} bytes of JSON together"
         raise BadResponse(f"{said}; the most allowed is {_TOGETHER_BYTES}")
-    if len(merged) > _TOGETHER_VALUES and excess(merged, _TOGETHER_VALUES, _TOGETHER_DEPTH) == "values":
+    if excess(merged, _TOGETHER_VALUES, _TOGETHER_DEPTH) == "values":
         raise BadResponse(f"the responses of the hooks hold more than {_TOGETHER_VALUES} values together")
     return merged
 

@@ -54,9 +54,8 @@ class Dispatcher:
         gone, StoreError. When it is cancelled, the worker is ended at once.
         """
         standings, point = self._standings, invocation.point
-        standing = standings.known(invocation.tenant.id, invocation.revision)
-        if standing is None:
-            standing = await standings.of(invocation.tenant.id)
+        tenant_id = invocation.tenant.id
+        standing = standings.known(tenant_id, invocation.revision) or await standings.of(tenant_id)
         hooks, position = _hooks_of(invocation, standing), invocation.position
         response = invocation.response if position else initial(point, invocation.arguments)
         runs: list[HookRun] = []
@@ -74,7 +73,7 @@ class Dispatcher:
             error = _PASSED_OVER
         ended = _ended(invocation, runs, position, response, error)
         if (live := self._followed(invocation)) and (runs or error):
-            live.publish(invocation.tenant.id, _end_of(invocation, ended))
+            live.publish(tenant_id, _end_of(invocation, ended))
         return ended
 
     async def _run_hook(

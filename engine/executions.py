@@ -10,7 +10,7 @@ written down once, by whoever gives it to the store. Source of the log events' f
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import msgspec
 
@@ -239,11 +239,13 @@ def _log_event(invocation: Invocation, told: Told) -> LogEvent | None:
 
 def _event(invocation: Invocation | _Whose, type_: str, message: str, details: dict[str, Json]) -> LogEvent:
     said = {"trigger_id": invocation.point.id, "execution_id": invocation.id, "attempt": invocation.attempt}
-    event: Any = _about(answers.redacted(invocation.point, invocation.arguments))
-    event["type"], event["description"] = type_, _storable(message, _DESCRIPTION_CHARS)
-    event["details"] = _raw(said | details if details else said)
-    told: LogEvent = event
-    return told
+    event = {
+        **_about(answers.redacted(invocation.point, invocation.arguments)),
+        "type": type_,
+        "description": _storable(message, _DESCRIPTION_CHARS),
+        "details": _raw(said | details),
+    }
+    return cast("LogEvent", event)
 
 
 def _details_of(failed: _Part, message: str) -> dict[str, Json]:

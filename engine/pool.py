@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from engine.alarms import Alarm
@@ -52,15 +52,17 @@ class Overdue(Exception):
 class _Patience(Alarm):
     """Of one who waits."""
 
-    __slots__ = ("_overdue", "_pool", "_waiter")
+    __slots__ = ("_end", "_error", "_waiter")
 
-    def __init__(self, pool: Pool, waiter: Waiter, *, overdue: bool) -> None:
+    def __init__(
+        self, end: Callable[[Waiter, Exception], None], waiter: Waiter, error: Callable[[], Exception]
+    ) -> None:
         super().__init__()
-        self._pool, self._waiter, self._overdue = pool, waiter, overdue
+        self._end, self._waiter, self._error = end, waiter, error
 
     def ring(self) -> None:
         """It is at its end."""
-        self._pool.lose_patience(self._waiter, overdue=self._overdue)
+        self._end(self._waiter, self._error())
 
 
 class Pool:
@@ -193,6 +195,9 @@ class Pool:
         """
         now = time.monotonic()
         latest = now + self._size.wait_ms / 1000
+        why: Callable[[], Exception] = self._none_was_free
+        if until is not None and until < latest:
+            latest, why = until, Overdue
         given: asyncio.Future[Worker] = self._alarms.loop.create_future()
         waiter = Waiter(tenant, reuse=reuse, given=given, since=now)
         self._waiters.add(waiter)
@@ -200,9 +205,8 @@ class Pool:
             self._settle()
         if len(self._waiters) > self._size.waiting:
             self._fail(self._waiters.last_of_longest(waiter), self._too_many_wait())
-        overdue = until is not None and until < latest
-        patience = _Patience(self, waiter, overdue=overdue)
-        self._alarms.set(patience, until if until is not None and overdue else latest)
+        patience = _Patience(self._fail, waiter, why)
+        self._alarms.set(patience, latest)
         try:
             return await given
         except asyncio.CancelledError:
@@ -210,10 +214,6 @@ class Pool:
             raise
         finally:
             self._alarms.take_back(patience)
-
-    def lose_patience(self, waiter: Waiter, *, overdue: bool) -> None:
-        """It has waited as long as it may; `overdue`: as long as its caller has any use for a worker."""
-        self._fail(waiter, Overdue() if overdue else self._none_was_free())
 
     def _fail(self, waiter: Waiter, error: Exception) -> None:
         if self._waiters.remove(waiter) and not waiter.given.done():
@@ -239,12 +239,11 @@ class Pool:
         if self._ended:
             self._returned.set()
         if reuse and self._open and self._usable(worker, worker.used):
-            if not len(self._waiters):
-                self._tenancies.rest(worker)
-                return
             if self._pass_on(worker):
                 return
             self._tenancies.rest(worker)
+            if not len(self._waiters):  # none has to be started
+                return
         else:
             self._end(worker)
         self._settle()

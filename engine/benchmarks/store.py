@@ -47,6 +47,8 @@ _PATIENCE_S = 60
 _POINT = "post-change-password"
 _OWN = "HOOKCELL_"
 
+_Opened: TypeAlias = tuple[Store, list[str]]  # with the ids of its tenants
+
 
 def steps() -> int:
     """How often `measure` advances the progress bar."""
@@ -267,9 +269,6 @@ def _looked_up(small: _Opened, large: _Opened, first: int) -> tuple[float, float
             tenant = tenants[number * 7919 % len(tenants)]
             times.append(_took_ms(lambda: store.read(tenant, hooks.enabled_of, _POINT).result()))  # noqa: B023 - called at once
     return statistics.median(took_ms[0]), statistics.median(took_ms[1])
-
-
-_Opened: TypeAlias = tuple[Store, list[str]]
 
 
 @contextlib.contextmanager

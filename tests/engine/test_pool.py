@@ -315,7 +315,7 @@ async def test_a_job_whose_zygote_dies_is_not_blamed_on_its_memory(
 ) -> None:
     """It is our fault or the machine's: the caller may try again."""
     async with Engine(Config()) as engine:
-        await engine.check(hook(LONG))
+        await engine.job(hook(LONG), sample)  # compiled: the next lease is that of the run
         running = asyncio.create_task(engine.run(hook(LONG), sample))
         await until(lambda: engine.pool.counts()["leased"], "a lease")
         os.kill(zygote_pid(engine), signal.SIGKILL)

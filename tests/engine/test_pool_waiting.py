@@ -14,8 +14,6 @@ from engine.config import Config
 from engine.errors import EngineClosed, PoolBusy
 from engine.pool import Overdue, Pool
 
-LONG = "import time\ntime.sleep(60)\ncb()"
-
 
 async def test_when_who_waited_for_a_blank_worker_has_it_the_next_one_is_started_at_once(
     until: Any, monkeypatch: pytest.MonkeyPatch
