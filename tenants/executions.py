@@ -56,16 +56,16 @@ __all__ = [
 _ALL = schema.executions
 _TENANTS = schema.tenants
 _RIGHT = (_ALL.c.tenant_id, _ALL.c.execution_id, _ALL.c.fencing_token)  # as Held
-_TOLD = tuple(name for name in Execution.__struct_fields__ if name not in ("id", "outcome"))
+_TOLD = tuple(name for name in Execution.__struct_fields__ if name not in ("id", "hook_ids", "outcome"))
 _told = attrgetter(*_TOLD)
 _WAITS = (
-    "trigger_id", "blocking", "hook_ids", "position", "run_at_ms", "idempotency_key", "request_sha256", "created_ms",
+    "trigger_id", "blocking", "position", "run_at_ms", "idempotency_key", "request_sha256", "created_ms",
     "response", "arguments",
 )  # fmt: skip
 _waits = attrgetter(*_WAITS)
-_QUEUED = ("tenant_id", "execution_id", "due_ms", *_WAITS)
+_QUEUED = ("tenant_id", "execution_id", "due_ms", "hook_ids", *_WAITS)
 _NEW_ROWS = Given("rows", *(_ALL.c[name] for name in _QUEUED))
-_RECORDED = ("tenant_id", "execution_id", "due_ms", "outcome", "brief", *_TOLD)
+_RECORDED = ("tenant_id", "execution_id", "due_ms", "hook_ids", "outcome", "brief", *_TOLD)
 _ENDED_ROWS = Given("rows", *(_ALL.c[name] for name in _RECORDED))
 _ENDED = ("status", "position", "response", "run_at_ms", "due_ms", "ended_ms", "outcome", "brief")
 _ENDS = Given("ends", *_RIGHT, *(_ALL.c[name] for name in _ENDED), _ALL.c.attempt)
@@ -156,7 +156,7 @@ def enqueue(everything: Everything, batch: Sequence[New], fill: Fill | None = No
     answers = [made.answer(new) for new in batch]
     if made.values:
         try:
-            _queue.count(everything, _NEW_ROWS.parts(made.values))
+            _queue.count(everything, _NEW_ROWS.checked(made.values))
         except Taken:  # another node has used such a key since we looked: look again
             raise Collided if made.keys else Taken("there is an execution of that id", what="execution") from None
     for tenant_id, number in made.queued.items():
@@ -200,7 +200,8 @@ class _Batch:
         if self.queued[tenant_id] >= new.most_queued:
             return TooMany(f"{new.most_queued} invocations wait, the most that may", what="queued_jobs")
         self.queued[tenant_id] += 1
-        self.values.append((tenant_id, execution.id, execution.run_at_ms, *_waits(execution)))
+        hook_ids = _json(execution.hook_ids)
+        self.values.append((tenant_id, execution.id, execution.run_at_ms, hook_ids, *_waits(execution)))
         if execution.idempotency_key is not None:
             self.keys[key] = (execution.id, execution.request_sha256)
         return Enqueued(execution.id, again=False)
@@ -269,10 +270,10 @@ def finish(everything: Everything, ends: Sequence[End]) -> list[bool]:
     for number, end in enumerate(ends):
         first.setdefault(end.held, number)
     try:
-        given = _ENDS.parts(_ended(ends[number], now) for number in first.values())
+        given = _ENDS.checked(_ended(ends[number], now) for number in first.values())
     except (Unstorable, ValueError, RecursionError):  # the fault of one that counts, or nobody's
         still = {Held(*row) for row in _held_yet.all(everything, held=_HELD.text([*map(astuple, first)]))}
-        given = _ENDS.parts(_ended(ends[number], now) for one, number in first.items() if one in still)
+        given = _ENDS.checked(_ended(ends[number], now) for one, number in first.items() if one in still)
     counted = {first[Held(*row)] for row in _finished.all(everything, given)}
     events = [(ends[number].held.tenant_id, ends[number].log_event) for number in sorted(counted)]
     log_events.append_of_all(everything, [(tenant_id, event) for tenant_id, event in events if event is not None])
@@ -323,7 +324,7 @@ def record(everything: Everything, batch: Sequence[Recorded]) -> None:
     there = _there(everything, {one.tenant_id for one in batch})
     kept = [one for one in batch if one.tenant_id in there]
     if kept:
-        _recorded.count(everything, _ENDED_ROWS.parts(_record(one.tenant_id, one.execution) for one in kept))
+        _recorded.count(everything, _ENDED_ROWS.checked(_record(one.tenant_id, one.execution) for one in kept))
     events = [(one.tenant_id, one.log_event) for one in kept if one.log_event is not None]
     log_events.append_of_all(everything, events)
 
@@ -331,7 +332,12 @@ def record(everything: Everything, batch: Sequence[Recorded]) -> None:
 def _record(tenant_id: str, execution: Execution) -> tuple[Any, ...]:
     """A row of _recorded."""
     due_ms = None if execution.status in ENDED else execution.run_at_ms
-    return (tenant_id, execution.id, due_ms, *outcome_texts(execution.outcome), *_told(execution))
+    hook_ids = _json(execution.hook_ids)
+    return (tenant_id, execution.id, due_ms, hook_ids, *outcome_texts(execution.outcome), *_told(execution))
+
+
+def _json(ids: Sequence[str]) -> str:
+    return msgspec.json.encode(ids).decode()
 
 
 @bulk(_ENDED_ROWS, of_everything)

@@ -1,8 +1,9 @@
-"""Rows that a statement is given in one parameter, as JSON: however many they are, it is one statement and one step.
+"""Rows that a statement is given: as one parameter of JSON, or as a list of rows whose values are parameters each.
 
-Between two steps of SQLite's Python runs; within one it does not, and everybody else's goes on. A row that is large is
-given by itself, value by value: SQLite copies the whole row for each value that it takes from it, and what PostgreSQL
-takes as JSON has a limit.
+Between two steps of SQLite's Python runs; within one it does not, and everybody else's goes on: many rows are to be one
+step. To take JSON apart costs SQLite more than to store what stands in it, so many rows are listed for it. PostgreSQL's
+driver would read the text of a long list anew each time: that is given JSON, but for rows that are large, since what it
+takes as JSON has a limit. Which of them it is decides tenants/bulk.py; a few ids are JSON for both.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, NewType, TypeAlias
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Text, bindparam, literal
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Text, bindparam
+from sqlalchemy import column as named_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -25,10 +28,11 @@ from tenants.errors import Unstorable
 from tenants.records import Json
 
 _MOST = 2**63 - 1  # of a number
-_LARGE_CHARS = 4_096  # of a row's texts; from then on it is quicker by itself
-_MOST_CHARS = 1_000_000  # of one parameter, and one large row's less
-_LONG = (schema.Words, schema.JsonText)  # types of columns that may be
-_NUL = b"\\u0000"  # how JSON writes it; a text of JSON that stands in a row has it too, behind another backslash
+_LARGE_CHARS = 4_096  # of a row's texts
+_MOST_CHARS = 1_000_000  # of one parameter, and one row's less
+
+Row: TypeAlias = Sequence[Any]  # a value for each column: a text, a number of 64 bits, true or false, None
+Checked = NewType("Checked", list[Row])  # every database takes them
 
 
 class Shape:
@@ -40,37 +44,40 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Rows as statements are given them (tenants/bulk.py)."""
+    """Rows as PostgreSQL is given them."""
 
     texts: list[str]  # of those that are small, as Given.text() makes it
-    large: list[dict[str, Any]]  # the others' values, by the parameters of Given.one
+    large: list[dict[str, Any]]  # the others' values, by the parameters of Given.listed
 
 
 class Given(Shape):
-    """A parameter as a table: a JSON array of rows, each an array of values for `columns`.
-
-    A value is a text, a number of 64 bits, true or false, None, or a list of texts.
-    """
+    """A parameter as a table: a JSON array of rows, each an array of values for `columns`."""
 
     def __init__(self, parameter: str, *columns: Column[Any]) -> None:
         self.parameter = parameter
         self.table = _Elements(bindparam(parameter, type_=Text())).table_valued("value", name=f"given_{parameter}")
         self.columns = [_Cell(self.table.c.value, number, column.type) for number, column in enumerate(columns)]
-        self.one = _One(parameter, columns)
+        self.listed = Listed(parameter, columns)
         self._numbers = _places(columns, lambda type_: isinstance(type_, BigInteger))
-        self._texts = _places(columns, lambda type_: isinstance(type_, _LONG) and not isinstance(type_, schema.Sorted))
+        self._texts = _places(columns, lambda type_: isinstance(type_, schema.Words | schema.JsonText))
 
-    def text(self, rows: Sequence[Sequence[Any]]) -> str:
+    def checked(self, rows: Iterable[Row]) -> Checked:
+        """The same. Raises Unstorable, as columns do."""
+        made = [*rows]
+        numbers = [*filter(None, chain.from_iterable(map(self._numbers, made)))]
+        if numbers and (max(numbers) > _MOST or min(numbers) < -_MOST - 1):
+            raise Unstorable("a number is too long")
+        schema.storable("".join(filter(None, chain.from_iterable(map(self._texts, made)))))
+        return Checked(made)
+
+    def text(self, rows: Iterable[Row]) -> str:
         """What the parameter is given. Raises Unstorable, as columns do."""
-        for row in rows:
-            if max(map(abs, filter(None, self._numbers(row))), default=0) > _MOST:
-                _check_numbers(self._numbers(row))
-        return _encoded(rows)
+        return _encoded(self.checked(rows))
 
-    def parts(self, rows: Iterable[Sequence[Any]]) -> Parts:
-        """The large ones each by itself. Raises Unstorable, as columns do."""
-        pages: list[list[Sequence[Any]]] = []
-        large: list[Sequence[Any]] = []
+    def parts(self, rows: Checked) -> Parts:
+        """The large ones each by itself."""
+        pages: list[list[Row]] = []
+        large: list[Row] = []
         room = 0
         for row in rows:
             size = sum(map(len, filter(None, self._texts(row))))
@@ -82,30 +89,26 @@ class Given(Shape):
                 room = _MOST_CHARS
             pages[-1].append(row)
             room -= size
-        for row in large:
-            _check_numbers(self._numbers(row))
-        _check(large)
-        return Parts([*map(self.text, pages)], [*map(self.one.values, large)])
+        return Parts([*map(_encoded, pages)], [*map(self.listed.values, large)])
 
 
-class _One(Shape):
-    """One row, each value of it a parameter."""
+class Listed(Shape):
+    """One row, each value of it a parameter: the first of as many as are listed. Both databases name columns so."""
 
     def __init__(self, parameter: str, columns: Sequence[Column[Any]]) -> None:
-        self.table = _Elements(literal("[0]", Text())).table_valued("value", name=f"one_of_{parameter}")
+        self.names = [f"{parameter}_{number}" for number in range(len(columns))]
         types = [column.type if isinstance(column.type, BigInteger | Boolean) else Text() for column in columns]
-        self._names = [f"{parameter}_{number}" for number in range(len(columns))]
-        self.columns = [bindparam(name, type_=type_) for name, type_ in zip(self._names, types, strict=True)]
+        cells = [bindparam(name, type_=type_) for name, type_ in zip(self.names, types, strict=True)]
+        made = [named_column(f"column{number}", type_) for number, type_ in enumerate(types, 1)]
+        self.table = _Listed(*cells).table_valued(*made, name=f"listed_{parameter}")
+        self.columns = list(self.table.c)
 
-    def values(self, row: Sequence[Any]) -> dict[str, Any]:
+    def values(self, row: Row) -> dict[str, Any]:
         """By parameter."""
-        cells = [_encoded([value])[1:-1] if isinstance(value, list | tuple) else value for value in row]
-        return dict(zip(self._names, cells, strict=True))
+        return dict(zip(self.names, row, strict=True))
 
 
-def _places(
-    columns: Sequence[Column[Any]], wanted: Callable[[Any], bool]
-) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+def _places(columns: Sequence[Column[Any]], wanted: Callable[[Any], bool]) -> Callable[[Row], tuple[Any, ...]]:
     """Takes from a row what stands in columns of those types."""
     places = [number for number, column in enumerate(columns) if wanted(column.type)]
     if len(places) > 1:
@@ -113,13 +116,14 @@ def _places(
     return lambda row: tuple(row[place] for place in places)
 
 
-def _check_numbers(numbers: Iterable[int | None]) -> None:
-    if any(not -_MOST - 1 <= number <= _MOST for number in numbers if number is not None):
-        raise Unstorable("a number is too long")
-
-
 class _Elements(FunctionElement[Any]):
     """The elements of a JSON array, as rows of `value`."""
+
+    inherit_cache = True
+
+
+class _Listed(FunctionElement[Any]):
+    """Rows that are listed: one, until it is repeated."""
 
     inherit_cache = True
 
@@ -173,6 +177,11 @@ def _elements_of_postgresql(element: _Elements, compiler: SQLCompiler, **how: An
     return f"jsonb_array_elements(CAST({compiler.process(element.clauses, **how)} AS JSONB))"
 
 
+@compiles(_Listed)
+def _listed(element: _Listed, compiler: SQLCompiler, **how: Any) -> str:
+    return f"(VALUES ({compiler.process(element.clauses, **how)}))"
+
+
 @compiles(_Cell)
 def _cell(element: _Cell, compiler: SQLCompiler, **how: Any) -> str:
     return f"json_extract({compiler.process(element.clauses, **how)}, '$[{element.number}]')"
@@ -187,28 +196,13 @@ def _cell_of_postgresql(element: _Cell, compiler: SQLCompiler, **how: Any) -> st
 
 def texts(values: Iterable[str]) -> str:
     """What the parameter of among() is given. Raises Unstorable."""
-    return _encoded([list(values)])[1:-1]
+    given = [*values]
+    schema.storable("".join(given))
+    return _encoded(given)
 
 
-def _encoded(rows: Sequence[Sequence[Any]]) -> str:
-    try:
-        made = msgspec.json.encode(rows)
-    except UnicodeEncodeError:
-        _check(rows)
-        raise
-    if _NUL in made:
-        _check(rows)
-    return made.decode()
-
-
-def _check(rows: Sequence[Sequence[Any]]) -> None:
-    """Raises Unstorable of a text that no database takes."""
-    for row in rows:
-        for value in row:
-            if isinstance(value, str):
-                schema.storable(value)
-            elif isinstance(value, list | tuple):
-                _check([value])
+def _encoded(values: Sequence[Any]) -> str:
+    return msgspec.json.encode(values).decode()
 
 
 def dumped(value: Json | msgspec.Raw) -> str:

@@ -69,7 +69,7 @@ def append_all(rows: Rows, events: Sequence[Mapping[str, Any]]) -> list[LogEvent
         LogEvent(**{"date_ms": now, **event, "log_id": log_id})
         for event, (_, log_id) in zip(events, _ids(len(events), *head), strict=True)
     ]
-    _kept.count(rows, _ROWS.parts(_rows(rows.tenant_id, events, now, head)))
+    _kept.count(rows, _ROWS.checked(_rows(rows.tenant_id, events, now, head)))
     return made
 
 
@@ -89,9 +89,9 @@ def append_of_all(everything: Everything, events: Sequence[tuple[str, Mapping[st
     for tenant_id, *head in _counted_of_all.all(everything, tenants=_COUNTS.text(counts), now_ms=now):
         made += _rows(tenant_id, by_tenant[tenant_id], now, head)
     try:
-        given = _ROWS.parts(made)
+        given = _ROWS.checked(made)
     except Unstorable:
-        given = _ROWS.parts([_storable(value) for value in row] for row in made)
+        given = _ROWS.checked([_storable(value) for value in row] for row in made)
     _kept_of_all.count(everything, given)
 
 

@@ -10,13 +10,14 @@ is made once, by a function of Rows or of Everything (tenants/rows.py), with `bi
     found = _name_of.first(rows, hook_id=hook_id)
 
 It runs in the transaction of whoever asks, who says whose rows they are. Values and columns are checked and converted
-as their types say.
+as their types say. One about a row that stands in `VALUES` can be about several: see Listing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Delete, Insert, LargeBinary, Select, Update
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -41,6 +42,17 @@ class Asking(Protocol):
     def driver(self) -> Any:
         """The driver's own connection."""
 
+    @property
+    def sqlite(self) -> bool:
+        """Whether the database is SQLite."""
+
+
+class Listing(NamedTuple):
+    """Rows that stand in a statement one after the other, `VALUES (…), (…)`: of one that is made for one row."""
+
+    names: Sequence[str]  # of the parameters of that row
+    rows: Sequence[Sequence[Any]]  # which the driver takes as they are
+
 
 A = TypeVar("A", bound=Asking)
 
@@ -52,7 +64,7 @@ class Prepared(Generic[A]):
         self.name = f"{make.__module__}.{make.__name__}"
         self._make: Callable[[A], Statement] = make
         self._nobody: A = nobody
-        self._texts: dict[str, _Text] = {}  # by the dialect's name
+        self._texts: dict[tuple[str, int], _Text] = {}  # by the dialect's name, and how many rows are listed
         ALL.append(self)
 
     def statement(self) -> Statement:
@@ -87,28 +99,32 @@ class Prepared(Generic[A]):
             changed: int = cursor.rowcount
         return changed
 
-    def run(self, asking: A, values: Mapping[str, Any]) -> tuple[_Text, Any]:
+    def run(self, asking: A, values: Mapping[str, Any], listing: Listing | None = None) -> tuple[_Text, Any]:
         """The driver's cursor, and how its rows are read."""
-        text = self._text(asking)
-        return text, asking.driver.execute(text.sql, text.write(asking.whose, values))
+        text = self._text(asking, listing)
+        return text, asking.driver.execute(text.sql, text.write(asking.whose, values, listing))
 
-    def _text(self, asking: A) -> _Text:
-        name = asking.connection.dialect.name
-        text = self._texts.get(name)
+    def _text(self, asking: A, listing: Listing | None = None) -> _Text:
+        key = (asking.connection.dialect.name, 0 if listing is None else len(listing.rows))
+        text = self._texts.get(key)
         if text is None:
-            text = self._texts[name] = _Text(self.statement(), asking.connection.dialect)
+            statement, dialect = self.statement(), asking.connection.dialect
+            made = _Text(statement, dialect) if listing is None else _Repeated(statement, dialect, listing)
+            text = self._texts[key] = made
         return text
 
 
 class _Text:
     """A statement as one kind of database takes it."""
 
-    def __init__(self, statement: Statement, dialect: Any) -> None:
+    def __init__(self, statement: Statement, dialect: Any, apart: Collection[str] = ()) -> None:
+        """`apart`: parameters that are neither checked nor converted."""
         made = statement.compile(dialect=dialect)
         assert isinstance(made, SQLCompiler)
         self.sql = str(made)
         assert "POSTCOMPILE" not in self.sql, "a list of values has no fixed number of parameters"
-        writes = {name: _writes(bind.type, dialect) for name, bind in made.binds.items()}
+        self._order = made.positiontup or []  # of the parameters, where they have places instead of names
+        writes = {name: _writes(bind.type, dialect) for name, bind in made.binds.items() if name not in apart}
         self._fixed = {
             name: _changed(writes[name], bind.value) for name, bind in made.binds.items() if not bind.required
         }
@@ -118,7 +134,7 @@ class _Text:
         reads = [_reads(column.type, dialect) for column in getattr(statement, "exported_columns", ())]
         self.columns = [(number, change) for number, change in enumerate(reads) if change is not None]
 
-    def write(self, whose: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    def write(self, whose: Mapping[str, Any], values: Mapping[str, Any], _listing: Listing | None = None) -> Any:
         """What the driver gets. Raises Unstorable."""
         given = {**self._fixed, **values, **whose}
         for name, change in self._writes.items():
@@ -131,6 +147,26 @@ class _Text:
         for number, change in self.columns:
             read[number] = change(read[number])
         return read
+
+
+class _Repeated(_Text):
+    """The same, of as many rows as are listed: parameters have places, for thousands of names would take their time."""
+
+    def __init__(self, statement: Statement, dialect: Any, listing: Listing) -> None:
+        super().__init__(statement, type(dialect)(paramstyle="qmark"), apart=listing.names)
+        first, width = self._order.index(listing.names[0]), len(listing.names)
+        assert [*listing.names] == self._order[first : first + width], "the row stands in one place"
+        self._before, self._after = self._order[:first], self._order[first + width :]
+        row = f"VALUES ({', '.join('?' * width)})"
+        assert self.sql.count(row) == 1, "the row stands there once"
+        self.sql = self.sql.replace(row, ", ".join([row, *[row.removeprefix("VALUES ")] * (len(listing.rows) - 1)]))
+
+    def write(self, whose: Mapping[str, Any], values: Mapping[str, Any], listing: Listing | None = None) -> list[Any]:
+        """What the driver gets. Raises Unstorable."""
+        assert listing is not None, "it was made for some"
+        given = super().write(whose, values)
+        before, after = (map(given.__getitem__, names) for names in (self._before, self._after))
+        return [*before, *chain.from_iterable(listing.rows), *after]
 
 
 def _changed(change: _Change | None, value: Any) -> Any:

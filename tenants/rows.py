@@ -53,6 +53,11 @@ class _Asking:
         """The driver's own connection, in the same transaction."""
         return self.connection.connection.driver_connection
 
+    @property
+    def sqlite(self) -> bool:
+        """Whether the database is SQLite."""
+        return self.connection.dialect.name == "sqlite"
+
     def execute(self, statement: Executable, values: Values | Sequence[Values] | None = None) -> CursorResult[Any]:
         """The statement's result; of an insert, with `values` for its row or rows. Raises StoreError."""
         with translated():

@@ -1,4 +1,4 @@
-"""Rows that a statement is given as JSON: what is stored comes back, and what no database takes is refused."""
+"""Rows that a statement is given, as JSON or listed: what is stored comes back; what no database takes is refused."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tenants import executions, schema
 from tenants.errors import Unstorable
 from tenants.executions import Recorded
 from tenants.given_rows import Given
+from tenants.prepared import Prepared
 from tenants.records import Execution, Tenant
 from tenants.rows import Rows
 
@@ -177,16 +178,48 @@ def test_the_smallest_number_is_stored(asked: Any, acme: Tenant, text: str) -> N
     assert kept == asked.read(acme, executions.get, kept.id)
 
 
-def test_a_large_row_is_given_by_itself_and_small_ones_a_megabyte_at_a_time() -> None:
-    """What SQLite copies for each value, and what PostgreSQL has a limit for, stays small."""
-    small = [("t", f"e{number}", number, ("h", "é"), "a" * 4_000) for number in range(1_000)]
-    parts = _ROWS.parts([("t", "large", 1, ("h", "é"), _BIG), *small])
+def test_postgresql_is_given_a_large_row_by_itself_and_small_ones_a_megabyte_at_a_time() -> None:
+    """What it has a limit for stays small."""
+    small = [("t", f"e{number}", number, '["h","é"]', "a" * 4_000) for number in range(1_000)]
+    parts = _ROWS.parts(_ROWS.checked([("t", "large", 1, '["h","é"]', _BIG), *small]))
 
     assert [{"rows_0": "t", "rows_1": "large", "rows_2": 1, "rows_3": '["h","é"]', "rows_4": _BIG}] == parts.large
     assert 4 <= len(parts.texts) <= 5
     assert max(map(len, parts.texts)) < 1_100_000
-    assert [list(row[:3]) for row in small] == [row[:3] for text in parts.texts for row in json.loads(text)]
-    assert [] == _ROWS.parts([]).texts
+    assert [list(row) for row in small] == [row for text in parts.texts for row in json.loads(text)]
+    assert [] == _ROWS.parts(_ROWS.checked([])).texts
+
+
+def test_sqlite_is_given_64_rows_at_most_in_one_step_and_few_texts(
+    asked_sqlite: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each text is compiled once by it, and kept."""
+    acme, running = asked_sqlite.tenant("acme"), Prepared.run
+    listed: list[int] = []
+
+    def listen(prepared: Prepared[Any], asking: Any, values: Any, listing: Any = None) -> Any:
+        listed.extend([len(listing.rows)] if listing else [])
+        return running(prepared, asking, values, listing)
+
+    monkeypatch.setattr(Prepared, "run", listen)
+    kept = [execution(status="success", ended_ms=1, created_ms=number) for number in range(64 + 64 + 32 + 2 + 1)]
+    asked_sqlite.write_all(executions.record, [Recorded(acme.id, one) for one in kept])
+
+    assert [64, 64, 32, 2, 1] == listed
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 63, 64, 65, 130])
+def test_however_many_there_are_each_is_stored_and_ended_once(asked: Any, acme: Tenant, number: int) -> None:
+    queue = Queue(asked)
+    ids = queue.put(*(new(acme, arguments=f'"{one}"') for one in range(number)))
+    rights = sorted(queue.started(most=number, room={acme.id: number}), key=lambda right: ids.index(right.id))
+    assert ids == [right.id for right in rights]
+    ends = [ended(right, outcome={"n": one}) for one, right in enumerate(rights)]
+
+    assert [True] * number == queue.finish(*ends)
+    assert [False] * number == queue.finish(*ends)
+    found = [queue.get(acme, id_) for id_ in ids]
+    assert [(f'"{one}"', {"n": one}) for one in range(number)] == [(one.arguments, one.outcome) for one in found]
 
 
 def test_large_and_small_ones_come_back_as_they_were_stored(asked: Any, acme: Tenant) -> None:

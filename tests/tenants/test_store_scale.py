@@ -31,9 +31,9 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, Any]]]:
 
     running = Prepared.run
 
-    def listen_to_prepared(prepared: Prepared[Any], asking: Any, values: Any) -> Any:
-        text, cursor = running(prepared, asking, values)
-        statements.append((text.sql, text.write(asking.whose, values)))
+    def listen_to_prepared(prepared: Prepared[Any], asking: Any, *given: Any) -> Any:
+        text, cursor = running(prepared, asking, *given)
+        statements.append((text.sql, text.write(asking.whose, *given)))
         return text, cursor
 
     event.listen(Engine, "before_cursor_execute", listen)
@@ -48,7 +48,7 @@ def plans(file: Path, statements: list[tuple[str, Any]]) -> dict[str, str]:
     with contextlib.closing(sqlite3.connect(file)) as connection:
         for statement, values in statements:
             if statement.startswith(("SELECT", "UPDATE", "DELETE")):
-                one = values[0] if isinstance(values, list) else values
+                one = values[0] if isinstance(values, list) and isinstance(values[0], dict | tuple) else values
                 steps = connection.execute(f"EXPLAIN QUERY PLAN {statement}", one).fetchall()
                 found[statement] = "; ".join(step[3] for step in steps)
     return found
