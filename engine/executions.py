@@ -27,6 +27,7 @@ from tenants.records import Execution, Json
 _DESCRIPTION_CHARS = 2_000
 _FIELD_CHARS = 200  # of a user's or a connection's name or id
 _NULL = msgspec.Raw(b"null")
+_encode = msgspec.json.Encoder().encode
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -89,7 +90,7 @@ class LogEvent(Said):
     description: str
 
 
-class Kept(NamedTuple):
+class Kept(msgspec.Struct, frozen=True):
     """What is stored of an end."""
 
     told: Told | Earlier  # Execution.outcome
@@ -114,10 +115,10 @@ def timings_of(ended: Ended, *, queue_ms: float = 0.0) -> Timings:
         for exchange in run.outcome.egress:
             egress_ms += exchange.ms
     return Timings(
-        queue_ms=to_microseconds(queue_ms),
+        queue_ms=to_microseconds(queue_ms) if queue_ms else 0.0,
         lease_ms=to_microseconds(lease_ms),
         run_ms=to_microseconds(max(wall_ms - egress_ms, 0.0)),
-        egress_ms=to_microseconds(egress_ms),
+        egress_ms=to_microseconds(egress_ms) if egress_ms else 0.0,
     )
 
 
@@ -125,10 +126,11 @@ def kept_of(
     invocation: Invocation, ended: Ended, timings: Timings, failures: int | msgspec.UnsetType = msgspec.UNSET
 ) -> Kept:
     """Outcome and log event of what has ended."""
-    hooks = tuple(
+    parts = [
         _Part(run.hook_id, run.name, run.version, run.lease_ms, _storable_outcome(invocation, run))
         for run in ended.runs
-    )
+    ]
+    hooks = tuple(parts)
     error, message = (None, "") if ended.error is None else _why(invocation.point, ended, hooks)
     told = Told(
         status="success" if error is None else "error",
@@ -239,13 +241,9 @@ def _log_event(invocation: Invocation, told: Told) -> LogEvent | None:
 
 def _event(invocation: Invocation | _Whose, type_: str, message: str, details: dict[str, Json]) -> LogEvent:
     said = {"trigger_id": invocation.point.id, "execution_id": invocation.id, "attempt": invocation.attempt}
-    event = {
-        **_about(answers.redacted(invocation.point, invocation.arguments)),
-        "type": type_,
-        "description": _storable(message, _DESCRIPTION_CHARS),
-        "details": _raw(said | details),
-    }
-    return cast("LogEvent", event)
+    about = _about(answers.redacted(invocation.point, invocation.arguments))
+    about |= {"type": type_, "description": _storable(message, _DESCRIPTION_CHARS), "details": _raw(said | details)}
+    return cast("LogEvent", about)
 
 
 def _details_of(failed: _Part, message: str) -> dict[str, Json]:
@@ -300,7 +298,14 @@ class _Arguments(msgspec.Struct):
     context: _Context | _Else = None
 
 
-_NOTHING, _NO_CONTEXT, _NOBODY = _Arguments(), _Context(), _Named()
+# Fields of a log event, and where a holder has them.
+_OF_USER = (("user_id", "id"), ("user_name", "username"), ("user_name", "email"))
+_OF_CONTEXTS_USER = (("user_id", "user_id"), ("user_name", "name"))
+_OF_CLIENT = (("client_id", "id"), ("client_name", "name"))
+_OF_CONTEXTS_CLIENT = (("client_id", "client_id"), ("client_name", "name"))
+_OF_CONNECTION = (("connection", "name"), ("connection_id", "id"))
+_OF_REQUEST = (("ip", "ip"),)
+
 _error = msgspec.json.Decoder(_Error | _Else)
 _arguments = msgspec.json.Decoder(_Arguments | _Else)
 
@@ -323,39 +328,36 @@ def _given(arguments: bytes) -> Any:
         return None
 
 
-def _about(arguments: bytes) -> Said:
-    """Whom and what a call is about: the first text that stands where the points have it."""
+def _about(arguments: bytes) -> dict[str, Any]:
+    """Whom and what a call is about: the first text that stands where the points have it. Fields of Said."""
     given = _given(arguments)
     if not isinstance(given, _Arguments):
-        given = _NOTHING
-    context = given.context if isinstance(given.context, _Context) else _NO_CONTEXT
-    user, of_context = _named(given.user), _named(context.user)
-    client, own_client = _named(given.client), _named(context.client)
-    connection, request = _named(context.connection), _named(context.request)
-    return {
-        "user_id": _text(user.id, of_context.user_id),
-        "user_name": _text(user.username, user.email, of_context.name),
-        "connection": _text(connection.name),
-        "connection_id": _text(connection.id),
-        "client_id": _text(client.id, own_client.client_id),
-        "client_name": _text(client.name, own_client.name),
-        "ip": _text(request.ip, context.ip),
-    }
+        return {}
+    about: dict[str, Any] = {}
+    _tell(about, given.user, _OF_USER)
+    _tell(about, given.client, _OF_CLIENT)
+    if isinstance(context := given.context, _Context):
+        _tell(about, context.user, _OF_CONTEXTS_USER)
+        _tell(about, context.client, _OF_CONTEXTS_CLIENT)
+        _tell(about, context.connection, _OF_CONNECTION)
+        _tell(about, context.request, _OF_REQUEST)
+        if "ip" not in about and isinstance(context.ip, str):
+            about["ip"] = _storable(context.ip, _FIELD_CHARS)
+    return about
 
 
-def _named(given: Any) -> _Named:
-    return given if isinstance(given, _Named) else _NOBODY
-
-
-def _text(*found: Any) -> str:
-    for each in found:
-        if isinstance(each, str):
-            return _storable(each, _FIELD_CHARS)
-    return ""
+def _tell(about: dict[str, Any], holder: Any, fields: tuple[tuple[str, str], ...]) -> None:
+    """What a holder says and nobody before it has said."""
+    if not isinstance(holder, _Named):
+        return
+    for field, name in fields:
+        text = getattr(holder, name)
+        if isinstance(text, str) and field not in about:
+            about[field] = _storable(text, _FIELD_CHARS)
 
 
 def _raw(value: Any) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(value))
+    return msgspec.Raw(_encode(value))
 
 
 def _storable(text: str, most_chars: int) -> str:

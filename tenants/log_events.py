@@ -25,11 +25,13 @@ from tenants.stamps import now_ms
 
 _EVENTS = schema.log_events
 _TENANTS = schema.tenants
-_COLUMNS = [column.name for column in _EVENTS.c]
-_ROWS = Given("rows", *_EVENTS.c)
+_IDS = ("tenant_id", "log_id", "number")  # which an event is given
+_SAID = [column.name for column in _EVENTS.c if column.name not in (*_IDS, "details")]
+_COLUMNS = [*_IDS, "details", *_SAID]
+_ROWS = Given("rows", *(_EVENTS.c[name] for name in _COLUMNS))
 _COUNTS = Given("tenants", _TENANTS.c.tenant_id, _TENANTS.c.log_number)
-_values = itemgetter(*_COLUMNS)
-_EMPTY: Mapping[str, Any] = dict.fromkeys(_COLUMNS, "") | {"details": {}}
+_said = itemgetter(*_SAID)
+_EMPTY: Mapping[str, Any] = dict.fromkeys(_SAID, "") | {"details": {}}
 _SWEPT = 1_000  # events of one transaction, so that nobody waits long for it
 
 
@@ -103,11 +105,9 @@ def _rows(
     tenant_id: str, events: Sequence[Mapping[str, Any]], now: int, head: Sequence[int]
 ) -> Iterator[tuple[Any, ...]]:
     """Rows of _kept, under the tenant's next ids."""
-    common = {**_EMPTY, "date_ms": now}
     for event, (number, log_id) in zip(events, _ids(len(events), *head), strict=True):
-        values = {**common, **event, "tenant_id": tenant_id, "number": number, "log_id": log_id}
-        values["details"] = given_rows.dumped(values["details"])
-        yield _values(values)
+        told = {**_EMPTY, "date_ms": now, **event}
+        yield (tenant_id, log_id, number, given_rows.dumped(told["details"]), *_said(told))
 
 
 def _ids(events: int, last: int, ms: int) -> Iterator[tuple[int, str]]:

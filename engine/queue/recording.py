@@ -12,7 +12,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from engine.executions import Timings, recorded_of
 from engine.invocation import Ended, Invocation
@@ -30,7 +31,7 @@ _MOST_WAITING = 10_000
 _TELL_S = 10.0  # between two warnings
 
 
-class _Came(NamedTuple):
+class _Came(msgspec.Struct, frozen=True):
     """One that has ended, as it was when it did."""
 
     invocation: Invocation
@@ -106,8 +107,7 @@ class Recorder:
                 await asyncio.sleep(0)
                 until = time.monotonic() + _SLICE_S
             try:
-                record_ms = (time.monotonic() - came.at) * 1000
-                made.append(recorded_of(*came[:-1], record_ms))
+                made.append(_recorded(came))
             except Exception:  # noqa: BLE001 - it would end the task
                 _log.exception("the record of a blocking call could not be written down")
                 self._lose(1, "the engine is at fault")
@@ -142,3 +142,8 @@ class Recorder:
         if now - self._told_at > _TELL_S:
             self._told_at = now
             _log.warning("%d records of blocking calls are lost so far: %s", self.lost, why)
+
+
+def _recorded(came: _Came) -> Recorded:
+    record_ms = (time.monotonic() - came.at) * 1000
+    return recorded_of(came.invocation, came.ended, came.timings, came.begun_ms, came.ended_ms, record_ms)

@@ -44,18 +44,18 @@ def told(kept: Kept, record_ms: float = 0.0) -> Any:
     return plain(kept.told.json(record_ms))
 
 
+NOBODY = dict.fromkeys(["user_id", "user_name", "connection", "connection_id", "client_id", "client_name", "ip"], "")
+
+
 def event_of(kept: Kept) -> Any:
     """Its log event, likewise."""
     assert kept.log_event is not None
-    return plain(kept.log_event)
+    return NOBODY | plain(kept.log_event)
 
 
 def plain(written: Any) -> Any:
     """As a reader of the store has it."""
     return json.loads(msgspec.json.encode(written))
-
-
-NOBODY = dict.fromkeys(["user_id", "user_name", "connection", "connection_id", "client_id", "client_name", "ip"], "")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ NOBODY = dict.fromkeys(["user_id", "user_name", "connection", "connection_id", "
     ],
 )
 def test_a_log_event_tells_the_first_text_that_stands_where_points_have_it(arguments: Any, about: Any) -> None:
-    assert NOBODY | about == executions._about(json.dumps(arguments).encode())
+    assert NOBODY | about == NOBODY | executions._about(json.dumps(arguments).encode())
 
 
 def ended(*runs: HookRun, error: bytes | None = None) -> Ended:
